@@ -1,0 +1,47 @@
+"""The errors fastct raises. They are for the caller's mistakes; a bad packet is never an exception."""
+
+
+class Error(Exception):
+    """Base of every error that fastct raises itself."""
+
+
+class ConfigError(Error, ValueError):
+    """An option or argument that cannot be used."""
+
+
+class RuleError(Error, ValueError):
+    """A rule text that cannot be used; says where and which token."""
+
+    def __init__(self, message, path=None, line=None, column=None, token=None):
+        super().__init__(message)
+        self.path, self.line, self.column, self.token = path, line, column, token
+
+
+class CaptureError(Error):
+    """A capture that cannot be read, or not beyond a point.
+
+    Attributes
+    ----------
+    path : str or None
+        The file; ``-`` is standard input.
+    packet : int or None
+        Number of the last whole packet before the fault (0: none).
+    offset : int or None
+        Byte offset of the fault in the (decompressed) file.
+    """
+
+    def __init__(self, message, path=None, packet=None, offset=None):
+        super().__init__(message)
+        self.path, self.packet, self.offset = path, packet, offset
+
+
+class UnsupportedLinkType(CaptureError):
+    """A link type that fastct does not read; has its ``number`` and ``name``."""
+
+    def __init__(self, message, path=None, packet=None, offset=None, number=None, name=None):
+        super().__init__(message, path, packet, offset)
+        self.number, self.name = number, name
+
+
+class SnapshotError(Error):
+    """A snapshot file that is damaged or of an unknown version."""

@@ -1,0 +1,57 @@
+"""The records that cross from the engine to people: one row per connection, packet and event.
+
+Each struct is the only declaration; ``records.pyx`` derives the NumPy dtype from it. Columns are
+those of the command line's outputs, in their order. Later versions append, never reorder.
+"""
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+cdef packed struct conn_row_t:
+    uint64_t conn            # number of the connection, from 1 in order of creation
+    uint8_t l3proto          # 4 or 6
+    uint8_t l4proto          # IP protocol number
+    uint16_t zone
+    uint8_t orig_src[16]     # network order; IPv4 in the first four bytes, the rest zero
+    uint8_t orig_dst[16]
+    uint16_t orig_sport      # host order, as all ports and ids here; 0 where the protocol has none
+    uint16_t orig_dport
+    uint8_t reply_src[16]
+    uint8_t reply_dst[16]
+    uint16_t reply_sport
+    uint16_t reply_dport
+    uint8_t icmp_type        # of the original direction; 0 unless ICMP or ICMPv6
+    uint8_t icmp_code
+    uint16_t icmp_id
+    uint8_t state            # index into STATES
+    uint32_t status          # IPS_* bits
+    uint64_t start_ns        # first packet, ns since the epoch
+    uint64_t last_ns         # last packet that belonged to the connection
+    uint64_t stop_ns         # when it ended; 0 while it lives
+    uint64_t orig_packets
+    uint64_t orig_bytes      # IP packet lengths, headers included
+    uint64_t reply_packets
+    uint64_t reply_bytes
+    uint32_t mark
+    uint8_t labels[16]
+    uint8_t helper           # index into HELPERS, 0: none
+    uint64_t master          # number of the master connection, 0: none
+    uint32_t timeout         # whole seconds left, as conntrack prints them; 0 once expired
+    uint8_t end              # index into ENDS
+
+cdef packed struct packet_row_t:
+    uint64_t packet          # 1-based number in the input
+    uint64_t ts              # ns since the epoch, as captured
+    uint8_t ctstate          # index into CTSTATES
+    uint8_t ctdir            # index into CTDIRS
+    uint64_t conn            # number of the connection, 0: none
+    uint8_t state            # index into STATES, after the packet
+    uint32_t status          # IPS_* bits of the entry after the packet
+    uint32_t timeout         # seconds left after the packet, rounded up
+    uint32_t mark
+    uint8_t verdict          # index into VERDICTS
+    uint32_t decided         # index into the deciders of the run, 0: none
+    uint8_t reason           # a Reason
+
+cdef packed struct event_row_t:
+    uint64_t ts              # ns since the epoch
+    uint8_t type             # index into EVENTS
+    conn_row_t row           # the connection as the event reports it

@@ -1,0 +1,40 @@
+"""Dtypes of the rows and the words behind their codes; the structs are in ``records.pxd``."""
+import re
+
+import numpy as np
+
+# Words behind the one-byte codes, by index. Netfilter's names.
+CTSTATES = ("", "NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED")
+CTDIRS = ("", "ORIGINAL", "REPLY")
+VERDICTS = ("ACCEPT", "DROP", "REJECT", "QUEUE", "STOLEN")
+DECIDERS = ("", "conntrack", "defrag", "wire")
+STATES = ("", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK",
+          "TIME_WAIT", "CLOSE", "SYN_SENT2")
+ENDS = ("live", "expired", "closed", "reset", "evicted", "deleted")
+EVENTS = ("NEW", "UPDATE", "DESTROY")
+HELPERS = ("",)
+
+
+def _dtype(view):
+    """The NumPy dtype of a view's struct. NumPy itself does not read Cython's ``^(16)B`` arrays."""
+    text = memoryview(view).format
+    fields = []
+    for count, code, name in re.findall(r"\^(?:\((\d+)\))?(\w):(\w+):", text):
+        fields.append((name, code, (int(count),)) if count else (name, code))
+    return np.dtype(fields)
+
+
+cdef conn_row_t _conn
+cdef conn_row_t[::1] _conn_view = <conn_row_t[:1]>&_conn
+CONNECTION_DTYPE = _dtype(_conn_view)
+
+cdef packet_row_t _packet
+cdef packet_row_t[::1] _packet_view = <packet_row_t[:1]>&_packet
+PACKET_DTYPE = _dtype(_packet_view)
+
+EVENT_DTYPE = np.dtype([("ts", "u8"), ("type", "u1"), ("row", CONNECTION_DTYPE)])
+
+# The three must be the structs byte for byte: the engine writes one, NumPy reads the other.
+assert CONNECTION_DTYPE.itemsize == sizeof(conn_row_t)
+assert PACKET_DTYPE.itemsize == sizeof(packet_row_t)
+assert EVENT_DTYPE.itemsize == sizeof(event_row_t)

@@ -1,0 +1,56 @@
+"""Build of the compiled rooms. Metadata and tool settings live in pyproject.toml.
+
+Switches (environment):
+    FASTCT_DEBUG=1      bounds checks, -O1 -g, annotated HTML beside the sources
+    FASTCT_SANITIZE=1   AddressSanitizer and UndefinedBehaviorSanitizer
+    FASTCT_COVERAGE=1   Cython line tracing
+    FASTCT_MARCH=x86-64-v3   instruction set of this build; never probed from the machine
+"""
+import os
+from glob import glob
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+
+def switch(name):
+    return os.environ.get(name, "") not in ("", "0")
+
+
+DEBUG, SANITIZE, COVERAGE = map(switch, ("FASTCT_DEBUG", "FASTCT_SANITIZE", "FASTCT_COVERAGE"))
+MARCH = os.environ.get("FASTCT_MARCH", "")
+
+cflags = ["-fno-strict-aliasing", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-unused-parameter",
+          "-Wno-missing-field-initializers", "-Wno-unused-function"]
+cflags += ["-O1", "-g"] if DEBUG or SANITIZE else ["-O3", "-g1"]
+lflags = []
+if SANITIZE:
+    sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize=function",
+                  "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"]
+    sanitizers.remove("-fno-sanitize=function")  # a clang word; gcc has no such check
+    cflags += sanitizers
+    lflags += ["-fsanitize=address,undefined"]
+if MARCH:
+    cflags.append(f"-march={MARCH}")
+
+macros = [("FASTCT_MARCH", f'"{MARCH or "x86-64"}"')]
+if COVERAGE:
+    macros.append(("CYTHON_TRACE_NOGIL", "1"))
+
+headers = glob("fastct/**/*.h", recursive=True)
+extensions = [
+    Extension(path[:-4].replace(os.sep, "."), [path], depends=headers, include_dirs=["fastct"],
+              extra_compile_args=cflags, extra_link_args=lflags, define_macros=macros)
+    for path in sorted(glob("fastct/**/*.pyx", recursive=True))
+]
+
+setup(ext_modules=cythonize(
+    extensions,
+    nthreads=0 if os.environ.get("CI") else os.cpu_count() or 1,
+    annotate=DEBUG,
+    compiler_directives={
+        "language_level": 3, "boundscheck": DEBUG, "initializedcheck": DEBUG, "wraparound": False,
+        "nonecheck": False, "cdivision": True, "embedsignature": True, "binding": True,
+        "freethreading_compatible": True, "linetrace": COVERAGE,
+    },
+))
