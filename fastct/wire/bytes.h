@@ -1,0 +1,65 @@
+/* Big-endian loads, the internet checksum and prefetch: what Cython cannot say well.
+ *
+ * Nothing here checks bounds: the caller has proven them (rooms of wire/ do so once per header). */
+#ifndef FASTCT_WIRE_BYTES_H
+#define FASTCT_WIRE_BYTES_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+static inline uint16_t load_be16(const uint8_t *p) {
+    return (uint16_t)((p[0] << 8) | p[1]);
+}
+
+static inline uint32_t load_be32(const uint8_t *p) {
+    return ((uint32_t)p[0] << 24) | ((uint32_t)p[1] << 16) | ((uint32_t)p[2] << 8) | (uint32_t)p[3];
+}
+
+/* Native-order loads: for copying and comparing bytes, never for arithmetic. */
+static inline uint16_t load_u16(const uint8_t *p) { uint16_t v; memcpy(&v, p, sizeof v); return v; }
+static inline uint32_t load_u32(const uint8_t *p) { uint32_t v; memcpy(&v, p, sizeof v); return v; }
+static inline uint64_t load_u64(const uint8_t *p) { uint64_t v; memcpy(&v, p, sizeof v); return v; }
+
+static inline uint16_t swap16(uint16_t v) { return __builtin_bswap16(v); }
+static inline uint32_t swap32(uint32_t v) { return __builtin_bswap32(v); }
+static inline uint64_t swap64(uint64_t v) { return __builtin_bswap64(v); }
+
+/* prefetch for writing: the lines are about to be dirtied. */
+static inline void prefetch_w(const void *p) { __builtin_prefetch(p, 1, 3); }
+static inline void prefetch_r(const void *p) { __builtin_prefetch(p, 0, 3); }
+
+/* Sum of 16-bit words in native byte order, unfolded: ones' complement addition does not depend on
+ * the byte order, so swapping can wait until (or be left out at) the end. */
+static inline uint64_t sum_bytes(const uint8_t *p, size_t n, uint64_t sum) {
+    while (n >= 32) {
+        uint64_t a = load_u64(p), b = load_u64(p + 8), c = load_u64(p + 16), d = load_u64(p + 24);
+        sum += (a & 0xffffffffu) + (a >> 32) + (b & 0xffffffffu) + (b >> 32);
+        sum += (c & 0xffffffffu) + (c >> 32) + (d & 0xffffffffu) + (d >> 32);
+        p += 32, n -= 32;
+    }
+    while (n >= 4) {
+        sum += load_u32(p);
+        p += 4, n -= 4;
+    }
+    if (n & 2) {
+        sum += load_u16(p);
+        p += 2;
+    }
+    if (n & 1) {
+        uint8_t last[2] = {*p, 0};
+        sum += load_u16(last);
+    }
+    return sum;
+}
+
+/* Fold to 16 bits; 0xffff means "verifies" when the checksum field itself was summed. */
+static inline uint16_t sum_fold(uint64_t sum) {
+    sum = (sum & 0xffffffffu) + (sum >> 32);
+    sum = (sum & 0xffffffffu) + (sum >> 32);
+    sum = (sum & 0xffffu) + (sum >> 16);
+    sum = (sum & 0xffffu) + (sum >> 16);
+    return (uint16_t)sum;
+}
+
+#endif

@@ -1,0 +1,63 @@
+"""The one table of reasons: why a packet is INVALID, ignored, held, dropped or not looked at.
+
+Names are stable: they are the ``reason`` column, the counters of ``Result.stats`` and metric labels.
+Numbers are not: never store them. Their sentences are in ``reason.pyx``.
+"""
+
+cpdef enum Reason:
+    # no reason
+    none = 0
+    # never reaches the hooks
+    not_ip
+    link_header_cut
+    ip_header_cut
+    ip_version
+    ip_header_length
+    ip_total_length
+    ip_checksum
+    ip6_multicast_source
+    ip6_mapped_source
+    ip6_multicast_scope
+    ip6_hop_options
+    # held by defragmentation
+    fragment
+    # INVALID: no tuple
+    ip6_extension_headers
+    l4_truncated
+    l4_header_cut
+    gre_not_ppp
+    # INVALID: protocol checks
+    tcp_header_length
+    tcp_checksum
+    tcp_flags
+    udp_length
+    udp_checksum
+    icmp_checksum
+    icmp_type
+    icmp_in_ipv6
+    icmpv6_in_ipv4
+    # INVALID: ICMP errors
+    icmp_error_inner
+    icmp_error_unknown
+    icmp_error_spoofed
+    icmpv6_redirect
+    # INVALID: no entry may begin so
+    icmp_not_request
+    tcp_new_invalid
+    tcp_new_not_loose
+    # INVALID: an entry exists and says no
+    tcp_state_invalid
+    tcp_rst_invalid
+    tcp_seq_over
+    tcp_ack_over
+    # accepted, but looked away from: no refresh, no count
+    tcp_ignored
+    tcp_challenge_ack
+    tcp_overshoot
+    tcp_seq_under
+    tcp_ack_under
+    tcp_syn_again
+    # dropped
+    table_full
+    # number of reasons
+    reasons

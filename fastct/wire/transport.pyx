@@ -1,0 +1,293 @@
+"""Transport headers: bounds, checksums, the protocol's own sanity rules, and the tuple.
+
+Everything here depends on the packet alone, so it may run ahead over a batch. Rules that need the
+connection are conntrack/'s. Each protocol is one function of the same shape: prove that the header is
+there, judge it, make the key.
+"""
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcmp
+
+from fastct.wire.bytes cimport load_be16, load_be32, load_u16, sum_bytes, sum_fold, swap16
+from fastct.wire.ip cimport ip6_skip_extensions
+from fastct.wire.packet cimport (
+    PACKET_ICMP_ERROR,
+    PACKET_INVALID,
+    PACKET_TRACK,
+    PACKET_UNTRACKED,
+    PROTO_GRE,
+    PROTO_ICMP,
+    PROTO_ICMPV6,
+    PROTO_SCTP,
+    PROTO_TCP,
+    PROTO_UDP,
+    PROTO_UDPLITE,
+    SUM_BAD,
+    SUM_GOOD,
+    SUM_OFFLOADED,
+    SUM_UNKNOWN,
+    TH_ACK,
+    TH_FIN,
+    TH_RST,
+    TH_SYN,
+    TH_URG,
+    packet_refuse,
+    packet_t,
+    wire_opts_t,
+)
+from fastct.wire.reason cimport Reason
+from fastct.wire.tuples cimport tuple_icmp, tuple_ports
+
+cdef enum:
+    ICMP_TYPE_MAX = 18
+    ICMPV6_REDIRECT = 137
+    ND_OPT_REDIRECTED_HEADER = 4
+
+# Flag combinations that stacks send, by FIN|SYN|RST|ACK|URG (PSH, ECE and CWR do not matter).
+cdef uint8_t[64] _flags_valid
+for _flags in (TH_SYN, TH_SYN | TH_URG, TH_SYN | TH_ACK, TH_RST, TH_RST | TH_ACK, TH_FIN | TH_ACK,
+               TH_FIN | TH_ACK | TH_URG, TH_ACK, TH_ACK | TH_URG):
+    _flags_valid[_flags] = 1
+
+# ICMPv6 types that are never tracked: MLD, router and neighbour discovery, MLDv2, multicast router discovery.
+cdef uint8_t[256] _icmpv6_untracked
+for _type in (130, 131, 132, 133, 134, 135, 136, 143, 151, 152):
+    _icmpv6_untracked[_type] = 1
+
+
+cdef inline bint header_present(packet_t* p, uint32_t need) noexcept nogil:
+    """Prove ``need`` bytes at the transport offset, or refuse the packet."""
+    if p.l4_off + need <= p.cap_len:
+        return True
+    packet_refuse(p, PACKET_INVALID,
+                  Reason.l4_truncated if p.l4_off + need > p.len else Reason.l4_header_cut)
+    return False
+
+
+cdef uint64_t pseudo_sum(const packet_t* p, uint8_t proto) noexcept nogil:
+    """Sum of the pseudo-header. Its length is that of the whole IP payload, as Linux takes it."""
+    cdef uint32_t length = p.len - p.l4_off
+    cdef uint64_t rest = swap16(<uint16_t>(length & 0xFFFF)) + swap16(<uint16_t>(length >> 16)) + (<uint64_t>proto << 8)
+    if p.ip_version == 4:
+        return sum_bytes(p.data + 12, 8, rest)
+    return sum_bytes(p.data + 8, 32, rest)
+
+
+cdef uint8_t check_sum(const packet_t* p, uint8_t proto, uint32_t sum_at) noexcept nogil:
+    """Verify a checksum over pseudo-header (``proto`` 0: without) and payload; ``sum_at`` is the field's offset.
+
+    A sender that leaves the sum to its network card fills in the pseudo-header's part alone.
+    """
+    if p.cap_len < p.len:
+        return SUM_UNKNOWN
+    cdef uint64_t pseudo = pseudo_sum(p, proto) if proto else 0
+    if sum_fold(sum_bytes(p.data + p.l4_off, p.len - p.l4_off, pseudo)) == 0xFFFF:
+        return SUM_GOOD
+    cdef uint16_t field = load_u16(p.data + p.l4_off + sum_at)
+    if proto and (field == 0 or field == sum_fold(pseudo)):
+        return SUM_OFFLOADED
+    return SUM_BAD
+
+
+cdef void parse_tcp(packet_t* p, const wire_opts_t* opts) noexcept nogil:
+    cdef const uint8_t* th
+    cdef uint32_t header_len
+    if not header_present(p, 20):
+        return
+    th = p.data + p.l4_off
+    header_len = (th[12] >> 4) * 4
+    if header_len < 20 or p.l4_off + header_len > p.len:
+        packet_refuse(p, PACKET_INVALID, Reason.tcp_header_length)
+        return
+    if not header_present(p, header_len):
+        return
+    p.flags = th[13]
+    if opts.verify:
+        p.sum = check_sum(p, PROTO_TCP, 16)
+    if not _flags_valid[p.flags & (TH_FIN | TH_SYN | TH_RST | TH_ACK | TH_URG)]:
+        packet_refuse(p, PACKET_INVALID, Reason.tcp_flags)
+        return
+    p.seq = load_be32(th + 4)
+    p.ack = load_be32(th + 8)
+    p.window = load_be16(th + 14)
+    p.options_len = <uint16_t>(header_len - 20)
+    p.payload_len = p.len - p.l4_off - header_len
+    tuple_ports(p, p.data, p.ip_version, PROTO_TCP, load_u16(th), load_u16(th + 2), opts)
+
+
+cdef void parse_udp(packet_t* p, const wire_opts_t* opts) noexcept nogil:
+    cdef const uint8_t* uh
+    cdef uint32_t length
+    if not header_present(p, 8):
+        return
+    uh = p.data + p.l4_off
+    length = load_be16(uh + 4)
+    if (length > p.len - p.l4_off or length < 8) and not (length == 0 and opts.offload):
+        packet_refuse(p, PACKET_INVALID, Reason.udp_length)
+        return
+    if opts.verify and load_u16(uh + 6):
+        p.sum = check_sum(p, PROTO_UDP, 6)
+    tuple_ports(p, p.data, p.ip_version, PROTO_UDP, load_u16(uh), load_u16(uh + 2), opts)
+
+
+cdef void parse_ports(packet_t* p, const wire_opts_t* opts, uint8_t proto, uint32_t header_len) noexcept nogil:
+    """Protocols that start with two ports and have no rules here."""
+    if not header_present(p, header_len):
+        return
+    tuple_ports(p, p.data, p.ip_version, proto, load_u16(p.data + p.l4_off), load_u16(p.data + p.l4_off + 2), opts)
+
+
+cdef bint gre_key(const uint8_t* header, uint32_t cap_left, uint16_t* key) noexcept nogil:
+    """The call id of GRE version 1 (PPTP); 0 for other versions, whose key Linux ignores.
+
+    => Returns False for version 1 with anything but PPP inside: no tuple.
+    """
+    key[0] = 0
+    if cap_left < 4 or (header[1] & 7) != 1 or cap_left < 8:
+        return True
+    key[0] = load_u16(header + 6)
+    return load_be16(header + 2) == 0x880B
+
+
+cdef void parse_gre(packet_t* p, const wire_opts_t* opts) noexcept nogil:
+    cdef uint16_t key
+    if p.l4_off > p.cap_len or not gre_key(p.data + p.l4_off, p.cap_len - p.l4_off, &key):
+        packet_refuse(p, PACKET_INVALID, Reason.gre_not_ppp)
+        return
+    tuple_ports(p, p.data, p.ip_version, PROTO_GRE, 0, key, opts)
+
+
+cdef bint quoted_key(packet_t* p, const uint8_t* ip, uint32_t l4_off, uint8_t proto, uint8_t l3proto,
+                     const wire_opts_t* opts) noexcept nogil:
+    """Key of the packet that an ICMP error quotes; its transport header is at ``l4_off`` of the outer packet."""
+    cdef const uint8_t* l4 = p.data + l4_off
+    cdef uint32_t left = p.cap_len - l4_off if p.cap_len > l4_off else 0
+    cdef uint16_t key
+    if proto in (PROTO_TCP, PROTO_UDP, PROTO_UDPLITE, PROTO_SCTP):
+        if left < 4:
+            return False
+        tuple_ports(p, ip, l3proto, proto, load_u16(l4), load_u16(l4 + 2), opts)
+    elif proto == (PROTO_ICMP if l3proto == 4 else PROTO_ICMPV6):
+        return left >= 8 and tuple_icmp(p, ip, l3proto, proto, l4, opts)
+    elif proto == PROTO_GRE:
+        if not gre_key(l4, left, &key):
+            return False
+        tuple_ports(p, ip, l3proto, proto, 0, key, opts)
+    else:
+        tuple_ports(p, ip, l3proto, proto, 0, 0, opts)
+    return True
+
+
+cdef void quote_refused(packet_t* p) noexcept nogil:
+    packet_refuse(p, PACKET_INVALID, Reason.l4_header_cut if p.cap_len < p.len else Reason.icmp_error_inner)
+
+
+cdef void parse_quote(packet_t* p, const wire_opts_t* opts, uint32_t at) noexcept nogil:
+    """An ICMP error: the key is that of the packet quoted at offset ``at``, seen from the other side.
+
+    The error must be addressed to the sender of what it quotes; whether that matters is known only when the
+    connection has been found, so the reason is noted and the kind stays.
+    """
+    cdef uint32_t ip_len = 20 if p.ip_version == 4 else 40
+    cdef const uint8_t* ip = p.data + at
+    cdef int proto
+    cdef bint keyed
+    if at + ip_len > p.cap_len:
+        quote_refused(p)
+        return
+    if p.ip_version == 4:
+        if load_be16(ip + 6) & 0x1FFF:
+            quote_refused(p)
+            return
+        proto = ip[9]
+        at += (ip[0] & 15) * 4
+    else:
+        at += 40
+        proto = ip6_skip_extensions(p, &at, ip[6])
+    keyed = proto >= 0 and at <= p.len and quoted_key(p, ip, at, <uint8_t>proto, p.ip_version, opts)
+    if not keyed:
+        quote_refused(p)
+        return
+    p.flip = not p.flip
+    p.kind = PACKET_ICMP_ERROR
+    if p.ip_version == 4:
+        if memcmp(p.data + 16, ip + 12, 4):
+            p.reason = Reason.icmp_error_spoofed
+    elif memcmp(p.data + 24, ip + 8, 16):
+        p.reason = Reason.icmp_error_spoofed
+
+
+cdef void parse_icmp(packet_t* p, const wire_opts_t* opts) noexcept nogil:
+    cdef const uint8_t* icmp
+    if not header_present(p, 8):
+        return
+    icmp = p.data + p.l4_off
+    if opts.verify:
+        p.sum = check_sum(p, 0, 2)
+    if icmp[0] > ICMP_TYPE_MAX:
+        packet_refuse(p, PACKET_INVALID, Reason.icmp_type)
+    elif icmp[0] in (3, 4, 5, 11, 12):
+        parse_quote(p, opts, p.l4_off + 8)
+    elif not tuple_icmp(p, p.data, 4, PROTO_ICMP, icmp, opts):
+        packet_refuse(p, PACKET_INVALID, Reason.icmp_not_request)
+
+
+cdef void parse_redirect(packet_t* p, const wire_opts_t* opts) noexcept nogil:
+    """ICMPv6 redirect: may quote the packet it is about, in an option."""
+    cdef const uint8_t* ip = p.data
+    cdef uint32_t at = p.l4_off + 40, size
+    if ip[7] != 255 or ip[8] != 0xFE or (ip[9] & 0xC0) != 0x80:
+        packet_refuse(p, PACKET_INVALID, Reason.icmpv6_redirect)
+        return
+    while at + 8 <= p.cap_len:
+        size = p.data[at + 1] * 8
+        if size == 0:
+            break
+        if p.data[at] == ND_OPT_REDIRECTED_HEADER:
+            parse_quote(p, opts, at + 8)
+            return
+        at += size
+    packet_refuse(p, PACKET_INVALID, Reason.icmp_not_request)
+
+
+cdef void parse_icmpv6(packet_t* p, const wire_opts_t* opts) noexcept nogil:
+    cdef const uint8_t* icmp
+    if not header_present(p, 8):
+        return
+    icmp = p.data + p.l4_off
+    if opts.verify:
+        p.sum = check_sum(p, PROTO_ICMPV6, 2)
+    if _icmpv6_untracked[icmp[0]]:
+        p.kind = PACKET_UNTRACKED
+    elif icmp[0] == ICMPV6_REDIRECT:
+        parse_redirect(p, opts)
+    elif icmp[0] < 128:
+        parse_quote(p, opts, p.l4_off + 8)
+    elif not tuple_icmp(p, p.data, 6, PROTO_ICMPV6, icmp, opts):
+        packet_refuse(p, PACKET_INVALID, Reason.icmp_not_request)
+
+
+cdef void transport_parse(packet_t* p, const wire_opts_t* opts, uint8_t proto) noexcept nogil:
+    """Fill what depends on the transport protocol: kind, key, hash, TCP's fields, checksum."""
+    p.kind = PACKET_TRACK
+    if proto == PROTO_TCP:
+        parse_tcp(p, opts)
+    elif proto == PROTO_UDP:
+        parse_udp(p, opts)
+    elif proto == PROTO_ICMP:
+        if p.ip_version == 4:
+            parse_icmp(p, opts)
+        else:
+            packet_refuse(p, PACKET_INVALID, Reason.icmp_in_ipv6)
+    elif proto == PROTO_ICMPV6:
+        if p.ip_version == 6:
+            parse_icmpv6(p, opts)
+        else:
+            packet_refuse(p, PACKET_INVALID, Reason.icmpv6_in_ipv4)
+    elif proto == PROTO_SCTP:
+        parse_ports(p, opts, proto, 12)
+    elif proto == PROTO_UDPLITE:
+        parse_ports(p, opts, proto, 8)
+    elif proto == PROTO_GRE:
+        parse_gre(p, opts)
+    else:
+        tuple_ports(p, p.data, p.ip_version, proto, 0, 0, opts)
