@@ -90,6 +90,7 @@ cdef struct packet_t:
     uint8_t sum              # packet_sum of the transport checksum
     uint8_t ip_sum           # packet_sum of the IPv4 header
     uint8_t ip_version       # 4 or 6; 0 when not IP
+    uint8_t l4proto          # transport protocol, once the IP header has been walked
 
 cdef struct wire_opts_t:
     hash_key_t hash_key

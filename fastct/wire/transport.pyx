@@ -269,6 +269,7 @@ cdef void parse_icmpv6(packet_t* p, const wire_opts_t* opts) noexcept nogil:
 cdef void transport_parse(packet_t* p, const wire_opts_t* opts, uint8_t proto) noexcept nogil:
     """Fill what depends on the transport protocol: kind, key, hash, TCP's fields, checksum."""
     p.kind = PACKET_TRACK
+    p.l4proto = proto
     if proto == PROTO_TCP:
         parse_tcp(p, opts)
     elif proto == PROTO_UDP:

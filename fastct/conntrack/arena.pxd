@@ -1,0 +1,10 @@
+"""Growing memory of ``arena.h``: address space reserved once, elements that never move."""
+
+cdef extern from "conntrack/arena.h" nogil:
+    ctypedef struct arena_t:
+        char* base
+        size_t reserved
+        size_t usable
+    int arena_init(arena_t* a, size_t bytes, size_t least) noexcept
+    int arena_grow(arena_t* a, size_t bytes) noexcept
+    void arena_free(arena_t* a) noexcept

@@ -1,0 +1,87 @@
+"""``conn_t``: one connection, two cache lines.
+
+    line one   key, deadline, last packet, status, state, counters: all that UDP, ICMP and generic touch
+    line two   the protocol's own record (TCP: the windows), and what is looked at rarely
+
+What nearly nobody asks for (start time, IPv6 addresses in full) lies in arrays of its own, by the same slot.
+Addresses and ids are in network order, times in ns of packet time, timeouts in whole seconds.
+"""
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+from fastct.wire.packet cimport tuple_key_t
+
+cdef enum:
+    NO_SLOT = 0xFFFFFFFF
+    DIR_ORIGINAL = 0
+    DIR_REPLY = 1
+
+# Status bits, with Linux' numbers.
+cdef enum:
+    IPS_EXPECTED = 1 << 0
+    IPS_SEEN_REPLY = 1 << 1
+    IPS_ASSURED = 1 << 2
+    IPS_CONFIRMED = 1 << 3
+    IPS_DYING = 1 << 9
+    IPS_FIXED_TIMEOUT = 1 << 10
+
+cdef packed struct tcp_side_t:
+    uint32_t end         # highest sequence number + length sent
+    uint32_t maxend      # highest that the peer's acknowledgement + window allows
+    uint32_t maxwin      # largest scaled window ever advertised; 0: this side has not been seen
+    uint32_t maxack      # highest acknowledgement sent, if TCP_MAXACK_SET
+    uint8_t scale        # window scale, 0 to 14
+    uint8_t flags        # TCP_*
+
+cdef packed struct tcp_conn_t:
+    tcp_side_t side[2]   # by direction
+    uint32_t last_seq    # the last segment of class ACK, or one that was ignored
+    uint32_t last_ack
+    uint32_t last_end
+    uint16_t last_win    # raw
+    uint8_t last_dir
+    uint8_t last_index   # segment class, tcp_index
+    uint8_t last_wscale  # options of an ignored SYN
+    uint8_t last_flags
+    uint8_t retrans
+    uint8_t reserved
+
+cdef packed struct udp_conn_t:
+    uint64_t stream_ns   # from here on a conversation counts as a stream
+
+cdef union proto_t:
+    tcp_conn_t tcp
+    udp_conn_t udp
+
+cdef packed struct conn_t:
+    # line one
+    tuple_key_t key          # canonical; l3proto 0: the slot is free
+    uint64_t deadline_ns     # expired once now >= this
+    uint64_t last_ns         # last packet that belonged to it
+    uint16_t status          # IPS_*
+    uint8_t state            # of the protocol
+    uint8_t flip             # the original direction's tuple is the inverse of the key
+    uint16_t packets_hi[2]   # bits 32-47 of the packet counters, by direction
+    uint64_t bytes[2]
+    uint32_t packets_lo[2]
+    # line two
+    proto_t proto
+    uint32_t number          # of the connection, low 32 bits; next free slot while free
+    uint32_t extra           # index of rare data, 0: none
+
+
+cdef inline uint64_t conn_packets(const conn_t* c, int dir) noexcept nogil:
+    return <uint64_t>c.packets_hi[dir] << 32 | c.packets_lo[dir]
+
+
+cdef inline void conn_count(conn_t* c, int dir, uint32_t length) noexcept nogil:
+    c.bytes[dir] += length
+    c.packets_lo[dir] += 1
+    if c.packets_lo[dir] == 0:
+        c.packets_hi[dir] += 1
+
+
+cdef inline void conn_refresh(conn_t* c, int dir, uint32_t length, uint64_t now, uint32_t timeout_s) noexcept nogil:
+    """An accepted packet: count it and set the deadline anew, unless that is fixed."""
+    if not c.status & IPS_FIXED_TIMEOUT:
+        c.deadline_ns = now + timeout_s * <uint64_t>1000000000
+    conn_count(c, dir, length)

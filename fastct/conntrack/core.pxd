@@ -1,0 +1,65 @@
+"""The tracker itself: which connection does a packet belong to, and what does it do to it."""
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from fastct.conntrack.conn cimport conn_t
+from fastct.conntrack.log cimport log_t
+from fastct.conntrack.opts cimport ct_opts_t
+from fastct.conntrack.table cimport table_t
+from fastct.records cimport conn_row_t
+from fastct.wire.packet cimport packet_t
+from fastct.wire.reason cimport Reason
+
+# Index into records.CTSTATES.
+cdef enum ct_state:
+    CT_STATE_NONE
+    CT_STATE_NEW
+    CT_STATE_ESTABLISHED
+    CT_STATE_RELATED
+    CT_STATE_INVALID
+    CT_STATE_UNTRACKED
+    CT_STATES
+
+# Index into records.ENDS.
+cdef enum ct_end:
+    END_LIVE
+    END_EXPIRED
+    END_CLOSED
+    END_RESET
+    END_EVICTED
+    END_DELETED
+    ENDS_COUNT
+
+# Index into records.EVENTS.
+cdef enum ct_event:
+    CT_EVENT_NEW
+    CT_EVENT_UPDATE
+    CT_EVENT_DESTROY
+
+cdef struct ct_t:
+    table_t table
+    ct_opts_t opts
+    uint64_t now             # packet time, ns; never goes back
+    uint64_t created         # connections so far: the number of the latest
+    uint64_t ended[ENDS_COUNT]
+    uint8_t keep_ended       # log what ends
+    uint8_t keep_events      # log NEW, UPDATE and DESTROY
+    log_t ended_log          # conn_row_t
+    log_t event_log          # event_row_t
+    conn_t fresh             # where a new connection is prepared
+
+# What the tracker says of one packet.
+cdef struct ct_result_t:
+    conn_t* conn             # NULL: no entry. Of an entry that this packet ended, what was left of it.
+    uint64_t number          # of the connection
+    uint8_t state            # ct_state
+    uint8_t direction        # 0 original, 1 reply
+    uint8_t dropped
+
+cdef int ct_init(ct_t* ct, uint64_t slots_max) except -1
+cdef void ct_free(ct_t* ct) noexcept
+cdef void ct_in(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil
+cdef void ct_icmp_error(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil
+cdef void ct_destroy(ct_t* ct, uint32_t slot, uint64_t when, ct_end end) noexcept nogil
+cdef uint32_t ct_gc(ct_t* ct, uint32_t lines) noexcept nogil
+cdef void ct_row(const ct_t* ct, uint32_t slot, uint64_t now, conn_row_t* row) noexcept nogil
+cdef uint64_t ct_number(const ct_t* ct, const conn_t* c) noexcept nogil

@@ -1,0 +1,315 @@
+"""The life of a connection: found or made by a packet, advanced by its protocol, ended by time, by its
+protocol, or for want of room.
+
+    ct_in ──► table_find ──► (expired? end it) ──► none: begin ──► l4_new, l4_packet, insert
+                                               └─► one: advance ──► l4_packet ──► accept, invalid, reopen, end
+"""
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+from fastct.conntrack.arena cimport arena_free, arena_init
+from fastct.conntrack.conn cimport (
+    DIR_ORIGINAL,
+    DIR_REPLY,
+    IPS_ASSURED,
+    IPS_CONFIRMED,
+    IPS_DYING,
+    IPS_EXPECTED,
+    IPS_SEEN_REPLY,
+    NO_SLOT,
+    conn_packets,
+    conn_t,
+)
+from fastct.conntrack.early_drop cimport early_drop_victim
+from fastct.conntrack.l4proto cimport l4_new, l4_packet
+from fastct.conntrack.log cimport log_row, log_t
+from fastct.conntrack.opts cimport OPT_MAX
+from fastct.conntrack.table cimport (
+    SWEEP_BATCH,
+    addr6_t,
+    table_find,
+    table_free,
+    table_hasten,
+    table_init,
+    table_insert,
+    table_remove,
+    table_sweep,
+)
+from fastct.conntrack.tcp cimport TCP_CLOSE, TCP_LAST_ACK, TCP_TIME_WAIT
+from fastct.conntrack.verdict cimport CT_INVALID, CT_KILL, CT_REPEAT, EVENT_REPLY, ct_verdict
+from fastct.records cimport conn_row_t, event_row_t
+from fastct.wire.bytes cimport swap16
+from fastct.wire.packet cimport PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, packet_t
+from fastct.wire.reason cimport Reason
+from fastct.wire.tuples cimport icmp_inverse
+
+cdef enum:
+    NS_PER_S = 1000000000
+
+
+# ---- set-up
+
+cdef int log_init(log_t* log, size_t row_size) except -1:
+    log.row_size = row_size
+    if arena_init(&log.mem, <size_t>1 << 36, 1 << 21):
+        raise MemoryError("no address space for a log")
+    return 0
+
+
+cdef int ct_init(ct_t* ct, uint64_t slots_max) except -1:
+    """=> ``ct`` is zeroed but for ``opts`` and ``table.secret``."""
+    secret = ct.table.secret
+    log_init(&ct.ended_log, sizeof(conn_row_t))
+    log_init(&ct.event_log, sizeof(event_row_t))
+    table_init(&ct.table, slots_max, &secret)
+    return 0
+
+
+cdef void ct_free(ct_t* ct) noexcept:
+    table_free(&ct.table)
+    arena_free(&ct.ended_log.mem)
+    arena_free(&ct.event_log.mem)
+
+
+# ---- a packet
+
+cdef void ct_in(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
+    """Track a packet that has a tuple.
+
+    => ``ct.now`` is the packet's time. ``r`` is filled; ``p.reason`` says why if it is not a plain member.
+    """
+    cdef uint32_t slot = table_find(&ct.table, p)
+    if slot != NO_SLOT and ct.table.conns[slot].deadline_ns <= ct.now:
+        expire(ct, slot)
+        slot = NO_SLOT
+    if slot == NO_SLOT:
+        begin(ct, p, r)
+    else:
+        advance(ct, p, slot, r)
+
+
+cdef inline void no_entry(ct_result_t* r, ct_state state, bint dropped) noexcept nogil:
+    r.conn = NULL
+    r.number = 0
+    r.state = <uint8_t>state
+    r.direction = 0
+    r.dropped = dropped
+
+
+cdef inline uint8_t class_of(const conn_t* c, int direction) noexcept nogil:
+    """ESTABLISHED once both sides have been seen; until then the opener's packets are NEW or RELATED."""
+    if direction == DIR_REPLY or c.status & IPS_SEEN_REPLY:
+        return CT_STATE_ESTABLISHED
+    return CT_STATE_RELATED if c.status & IPS_EXPECTED else CT_STATE_NEW
+
+
+cdef void begin(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
+    """The first packet of a connection, if its protocol lets it be one and there is room."""
+    cdef conn_t* c = &ct.fresh
+    cdef uint32_t slot, events = 0
+    if ct.opts.value[OPT_MAX] and ct.table.count >= ct.opts.value[OPT_MAX] and not make_room(ct, p.hash):
+        p.reason = Reason.table_full
+        no_entry(r, CT_STATE_NONE, True)
+        return
+    memset(c, 0, sizeof(conn_t))
+    c.key = p.key
+    c.flip = p.flip
+    c.last_ns = ct.now
+    if not l4_new(c, p, &ct.opts) or l4_packet(c, p, DIR_ORIGINAL, ct.now, &ct.opts, &events) == CT_INVALID:
+        no_entry(r, CT_STATE_INVALID, False)
+        return
+    c.status |= IPS_CONFIRMED
+    c.number = <uint32_t>(ct.created + 1)
+    slot = table_insert(&ct.table, p, c, ct.now)
+    if slot == NO_SLOT:
+        p.reason = Reason.table_full
+        no_entry(r, CT_STATE_NONE, True)
+        return
+    ct.created += 1
+    r.conn = &ct.table.conns[slot]
+    r.number = ct.created
+    r.state = CT_STATE_NEW
+    r.direction = DIR_ORIGINAL
+    r.dropped = False
+    if ct.keep_events:
+        log_event(ct, slot, CT_EVENT_NEW, ct.now)
+
+
+cdef void advance(ct_t* ct, packet_t* p, uint32_t slot, ct_result_t* r) noexcept nogil:
+    """A further packet of a connection."""
+    cdef conn_t* c = &ct.table.conns[slot]
+    cdef uint64_t deadline = c.deadline_ns
+    cdef uint32_t events = 0
+    cdef int direction = p.flip ^ c.flip
+    cdef uint8_t state
+    cdef ct_verdict verdict
+    if p.self_inverse:
+        direction = DIR_REPLY        # both tuples are the same, and Linux meets the reply's first
+    state = class_of(c, direction)
+    verdict = l4_packet(c, p, direction, ct.now, &ct.opts, &events)
+    if verdict == CT_REPEAT:
+        ct_destroy(ct, slot, ct.now, end_of(c))
+        begin(ct, p, r)
+        return
+    if c.deadline_ns < deadline:
+        table_hasten(&ct.table, slot, c.deadline_ns, ct.now)
+    if verdict == CT_INVALID:
+        no_entry(r, CT_STATE_INVALID, False)
+        return
+    c.last_ns = ct.now
+    if direction == DIR_REPLY and not c.status & IPS_SEEN_REPLY:
+        c.status |= IPS_SEEN_REPLY
+        events |= EVENT_REPLY
+    r.conn = c
+    r.number = ct_number(ct, c)
+    r.state = state
+    r.direction = <uint8_t>direction
+    r.dropped = False
+    if verdict == CT_KILL:
+        ct_destroy(ct, slot, ct.now, END_RESET)
+    elif events and ct.keep_events:
+        log_event(ct, slot, CT_EVENT_UPDATE, ct.now)
+
+
+cdef void ct_icmp_error(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
+    """An ICMP error: RELATED to the connection of the packet it quotes, which it neither refreshes nor counts."""
+    cdef uint32_t slot = table_find(&ct.table, p)
+    cdef conn_t* c
+    if slot != NO_SLOT and ct.table.conns[slot].deadline_ns <= ct.now:
+        expire(ct, slot)
+        slot = NO_SLOT
+    if slot == NO_SLOT:
+        p.reason = Reason.icmp_error_unknown
+        no_entry(r, CT_STATE_INVALID, False)
+        return
+    if p.reason:
+        no_entry(r, CT_STATE_INVALID, False)
+        return
+    c = &ct.table.conns[slot]
+    r.conn = c
+    r.number = ct_number(ct, c)
+    r.state = CT_STATE_RELATED
+    r.direction = DIR_REPLY if p.self_inverse else p.flip ^ c.flip
+    r.dropped = False
+
+
+# ---- the end
+
+cdef ct_end end_of(const conn_t* c) noexcept nogil:
+    """How a connection that is no longer needed came to its end."""
+    if c.key.l4proto != PROTO_TCP:
+        return END_EXPIRED
+    if c.state == TCP_CLOSE:
+        return END_RESET
+    return END_CLOSED if c.state == TCP_TIME_WAIT or c.state == TCP_LAST_ACK else END_EXPIRED
+
+
+cdef void expire(ct_t* ct, uint32_t slot) noexcept nogil:
+    """Its deadline has passed: it ended then, whenever that is noticed."""
+    cdef const conn_t* c = &ct.table.conns[slot]
+    ct_destroy(ct, slot, c.deadline_ns, end_of(c))
+
+
+cdef void ct_destroy(ct_t* ct, uint32_t slot, uint64_t when, ct_end end) noexcept nogil:
+    """End a connection at time ``when``; its slot is free afterwards."""
+    cdef conn_row_t* row
+    ct.ended[<int>end] += 1
+    if ct.keep_events:
+        log_event(ct, slot, CT_EVENT_DESTROY, when)
+    if ct.keep_ended:
+        row = <conn_row_t*>log_row(&ct.ended_log)
+        if row != NULL:
+            ct_row(ct, slot, when, row)
+            row.stop_ns = when
+            row.end = <uint8_t>end
+    table_remove(&ct.table, slot)
+
+
+cdef bint make_room(ct_t* ct, uint64_t hash) noexcept nogil:
+    """The table is full: end an expired connection near the new one's place, or one that is not ASSURED."""
+    cdef uint32_t slot = early_drop_victim(&ct.table, hash, ct.now)
+    if slot == NO_SLOT:
+        return False
+    if ct.table.conns[slot].deadline_ns <= ct.now:
+        expire(ct, slot)
+    else:
+        ct_destroy(ct, slot, ct.now, END_EVICTED)
+    return True
+
+
+cdef uint32_t ct_gc(ct_t* ct, uint32_t lines) noexcept nogil:
+    """Sweep up to ``lines`` buckets of the index; returns how many connections had expired."""
+    cdef uint32_t slots[SWEEP_BATCH]
+    cdef uint32_t total = 0
+    cdef int i, found = SWEEP_BATCH
+    while found == SWEEP_BATCH:
+        found = table_sweep(&ct.table, ct.now, &lines, slots)
+        for i in range(found):
+            expire(ct, slots[i])
+        total += found
+    return total
+
+
+# ---- for people
+
+cdef uint64_t ct_number(const ct_t* ct, const conn_t* c) noexcept nogil:
+    """The full number of a connection, from the 32 bits it keeps: the latest that ends in them."""
+    return ct.created - <uint32_t>(<uint32_t>ct.created - c.number)
+
+
+cdef void put_addresses(const ct_t* ct, uint32_t slot, conn_row_t* row) noexcept nogil:
+    """The four addresses, without NAT: the reply's are the original's swapped."""
+    cdef const conn_t* c = &ct.table.conns[slot]
+    cdef int first = c.flip          # which of the key's addresses is the original source
+    cdef const addr6_t* a
+    if c.key.l3proto == 4:
+        memcpy(row.orig_src, &c.key.addr[first], 4)
+        memcpy(row.orig_dst, &c.key.addr[1 - first], 4)
+    else:
+        a = &ct.table.addr6[slot]
+        memcpy(row.orig_src, &a.half[2 * first], 16)
+        memcpy(row.orig_dst, &a.half[2 * (1 - first)], 16)
+    memcpy(row.reply_src, row.orig_dst, 16)
+    memcpy(row.reply_dst, row.orig_src, 16)
+
+
+cdef void put_ids(const conn_t* c, conn_row_t* row) noexcept nogil:
+    cdef const uint8_t* type_code = <const uint8_t*>&c.key.id[1]
+    if c.key.l4proto == PROTO_ICMP or c.key.l4proto == PROTO_ICMPV6:
+        row.icmp_id = swap16(c.key.id[0])
+        row.icmp_code = type_code[1]
+        row.icmp_type = icmp_inverse(c.key.l3proto, type_code[0]) - 1 if c.flip else type_code[0]
+        return
+    row.orig_sport = row.reply_dport = swap16(c.key.id[c.flip])
+    row.orig_dport = row.reply_sport = swap16(c.key.id[1 - c.flip])
+
+
+cdef void ct_row(const ct_t* ct, uint32_t slot, uint64_t now, conn_row_t* row) noexcept nogil:
+    """Describe a connection as of ``now``."""
+    cdef const conn_t* c = &ct.table.conns[slot]
+    memset(row, 0, sizeof(conn_row_t))
+    row.conn = ct_number(ct, c)
+    row.l3proto = c.key.l3proto
+    row.l4proto = c.key.l4proto
+    row.zone = c.key.zone
+    put_addresses(ct, slot, row)
+    put_ids(c, row)
+    row.state = c.state
+    row.status = c.status
+    row.start_ns = ct.table.start_ns[slot]
+    row.last_ns = c.last_ns
+    row.orig_packets = conn_packets(c, 0)
+    row.orig_bytes = c.bytes[0]
+    row.reply_packets = conn_packets(c, 1)
+    row.reply_bytes = c.bytes[1]
+    row.timeout = <uint32_t>((c.deadline_ns - now) // <uint64_t>NS_PER_S) if c.deadline_ns > now else 0
+    row.end = END_LIVE
+
+
+cdef void log_event(ct_t* ct, uint32_t slot, ct_event type, uint64_t when) noexcept nogil:
+    cdef event_row_t* event = <event_row_t*>log_row(&ct.event_log)
+    if event == NULL:
+        return
+    event.ts = when
+    event.type = <uint8_t>type
+    ct_row(ct, slot, when, &event.row)

@@ -1,0 +1,61 @@
+"""Which tracker a packet goes to, by its protocol. Two entries each: may it begin a connection, and what does
+it do to one. ICMP and whatever has no tracker of its own only refresh their entry."""
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from fastct.conntrack.conn cimport conn_refresh, conn_t
+from fastct.conntrack.opts cimport (
+    OPT_GENERIC,
+    OPT_GRE,
+    OPT_GRE_STREAM,
+    OPT_ICMP,
+    OPT_ICMPV6,
+    OPT_UDP,
+    OPT_UDP_STREAM,
+    ct_opts_t,
+)
+from fastct.conntrack.tcp cimport tcp_new, tcp_packet
+from fastct.conntrack.udp cimport two_way_packet, udp_packet
+from fastct.conntrack.verdict cimport CT_ACCEPT, ct_verdict
+from fastct.wire.packet cimport (
+    PROTO_GRE,
+    PROTO_ICMP,
+    PROTO_ICMPV6,
+    PROTO_TCP,
+    PROTO_UDP,
+    PROTO_UDPLITE,
+    packet_t,
+)
+from fastct.wire.reason cimport Reason
+from fastct.wire.tuples cimport icmp_is_request
+
+
+cdef bint l4_new(conn_t* c, packet_t* p, const ct_opts_t* opts) noexcept nogil:
+    """May this packet begin a connection? Prepares the protocol's record, or sets the reason."""
+    if p.key.l4proto == PROTO_TCP:
+        return tcp_new(c, p, opts)
+    if p.key.l4proto == (PROTO_ICMP if p.ip_version == 4 else PROTO_ICMPV6):
+        if not icmp_is_request(p.ip_version, p.data[p.l4_off]):
+            p.reason = Reason.icmp_not_request
+            return False
+    return True
+
+
+cdef ct_verdict l4_packet(conn_t* c, packet_t* p, int direction, uint64_t now, const ct_opts_t* opts,
+                          uint32_t* events) noexcept nogil:
+    """Advance a connection by a packet: state, timeout, counters, status; the reason if it does not fit."""
+    cdef uint8_t proto = p.key.l4proto
+    if proto == PROTO_TCP:
+        return tcp_packet(c, p, direction, now, opts, events)
+    if proto == PROTO_UDP:
+        return udp_packet(c, p, direction, now, opts, events)
+    if proto == PROTO_UDPLITE:
+        return two_way_packet(c, p, direction, now, opts.value[OPT_UDP], opts.value[OPT_UDP_STREAM], events)
+    if proto == PROTO_GRE:
+        return two_way_packet(c, p, direction, now, opts.value[OPT_GRE], opts.value[OPT_GRE_STREAM], events)
+    if proto == PROTO_ICMP:
+        conn_refresh(c, direction, p.len, now, opts.value[OPT_ICMP])
+    elif proto == PROTO_ICMPV6:
+        conn_refresh(c, direction, p.len, now, opts.value[OPT_ICMPV6])
+    else:
+        conn_refresh(c, direction, p.len, now, opts.value[OPT_GENERIC])
+    return CT_ACCEPT

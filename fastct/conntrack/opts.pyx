@@ -1,0 +1,57 @@
+"""The table of settings; numbers are declared in ``opts.pxd``."""
+from libc.stdint cimport uint32_t
+
+from fastct.errors import ConfigError
+
+SECONDS_MAX = 0x7FFFFFFF
+
+# name (None: no sysctl), number, default, lowest, highest
+_ROWS = (
+    (None, OPT_TCP_TIMEOUT, 0, 0, 0),
+    ("tcp_timeout_syn_sent", OPT_TCP_TIMEOUT + 1, 120, 0, SECONDS_MAX),
+    ("tcp_timeout_syn_recv", OPT_TCP_TIMEOUT + 2, 60, 0, SECONDS_MAX),
+    ("tcp_timeout_established", OPT_TCP_TIMEOUT + 3, 432000, 0, SECONDS_MAX),
+    ("tcp_timeout_fin_wait", OPT_TCP_TIMEOUT + 4, 120, 0, SECONDS_MAX),
+    ("tcp_timeout_close_wait", OPT_TCP_TIMEOUT + 5, 60, 0, SECONDS_MAX),
+    ("tcp_timeout_last_ack", OPT_TCP_TIMEOUT + 6, 30, 0, SECONDS_MAX),
+    ("tcp_timeout_time_wait", OPT_TCP_TIMEOUT + 7, 120, 0, SECONDS_MAX),
+    ("tcp_timeout_close", OPT_TCP_TIMEOUT + 8, 10, 0, SECONDS_MAX),
+    (None, OPT_TCP_TIMEOUT + 9, 120, 0, 0),  # SYN_SENT2
+    ("tcp_timeout_max_retrans", OPT_TCP_RETRANS, 300, 0, SECONDS_MAX),
+    ("tcp_timeout_unacknowledged", OPT_TCP_UNACK, 300, 0, SECONDS_MAX),
+    ("udp_timeout", OPT_UDP, 30, 0, SECONDS_MAX),
+    ("udp_timeout_stream", OPT_UDP_STREAM, 120, 0, SECONDS_MAX),
+    ("icmp_timeout", OPT_ICMP, 30, 0, SECONDS_MAX),
+    ("icmpv6_timeout", OPT_ICMPV6, 30, 0, SECONDS_MAX),
+    ("generic_timeout", OPT_GENERIC, 600, 0, SECONDS_MAX),
+    ("gre_timeout", OPT_GRE, 30, 0, SECONDS_MAX),
+    ("gre_timeout_stream", OPT_GRE_STREAM, 180, 0, SECONDS_MAX),
+    ("tcp_loose", OPT_TCP_LOOSE, 1, 0, 1),
+    ("tcp_be_liberal", OPT_TCP_BE_LIBERAL, 0, 0, 1),
+    ("tcp_max_retrans", OPT_TCP_MAX_RETRANS, 3, 0, 255),
+    ("tcp_ignore_invalid_rst", OPT_TCP_IGNORE_INVALID_RST, 0, 0, 1),
+    ("checksum", OPT_CHECKSUM, 1, 0, 1),
+    ("max", OPT_MAX, 0, 0, 0xFFFFFFFF),
+)
+PREFIX = "nf_conntrack_"
+SYSCTLS = {PREFIX + row[0]: row[2] for row in _ROWS if row[0]}
+"""Settings by Linux' name (without ``net.netfilter.``) and their defaults. ``nf_conntrack_max`` 0: no limit."""
+
+
+cdef int opts_set(ct_opts_t* opts, dict sysctls) except -1:
+    """Defaults, then what ``sysctls`` says. Raises ConfigError for an unknown name or a bad value."""
+    left = dict(sysctls)
+    cdef uint32_t chosen
+    for name, number, default, lowest, highest in _ROWS:
+        value = left.pop(PREFIX + name, default) if name else default
+        try:
+            value = int(value)
+        except (TypeError, ValueError):
+            raise ConfigError(f"{PREFIX}{name}: expected a number, got {value!r}") from None
+        if name and not lowest <= value <= highest:
+            raise ConfigError(f"{PREFIX}{name}: expected {lowest} to {highest}, got {value}")
+        chosen = value
+        opts.value[<int>number] = chosen
+    if left:
+        raise ConfigError(f"unknown sysctl {next(iter(left))!r}; known are {', '.join(SYSCTLS)}")
+    return 0

@@ -1,0 +1,42 @@
+"""The engine: frames in, verdicts out."""
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from fastct.capture.frames cimport frame_t
+from fastct.conntrack.core cimport CT_STATES, ct_t
+from fastct.records cimport packet_row_t
+from fastct.wire.packet cimport packet_t, wire_opts_t
+from fastct.wire.reason cimport Reason
+
+cdef enum:
+    BATCH = 32           # packets parsed and looked up ahead; more gains nothing
+    GC_EVERY = 64        # packets between two steps of the sweep
+    GC_LINES_MAX = 32    # buckets that one step visits at most
+
+cdef enum checksum_mode:
+    CHECKSUM_ON          # a wrong sum makes a packet INVALID
+    CHECKSUM_OFF
+    CHECKSUM_AUTO        # on until a packet shows that its sender leaves sums to the network card
+
+cdef struct engine_stats_t:
+    uint64_t packets
+    uint64_t bytes                        # on the wire, link layer included
+    uint64_t ip_packets
+    uint64_t states[CT_STATES]            # packets by ctstate
+    uint64_t reasons[<int>Reason.reasons]      # packets by reason
+    uint64_t offload_packet               # number of the packet that switched verification off
+    uint64_t first_ns                     # time of the first packet, and the highest time
+    uint64_t last_ns
+
+cdef struct engine_t:
+    ct_t ct
+    wire_opts_t wire
+    uint8_t checksum                      # checksum_mode
+    uint64_t gc_at                        # packet time of the last step of the sweep
+    uint32_t gc_lines                     # most buckets of a step
+    engine_stats_t stats
+    packet_t batch[BATCH]
+
+cdef void engine_batch(engine_t* e, const frame_t* frames, Py_ssize_t n, packet_row_t* rows) noexcept nogil
+
+cdef class Engine:
+    cdef engine_t* e

@@ -1,0 +1,473 @@
+"""The walk of a packet, top to bottom.
+
+    engine_batch   a batch ahead, stateless:   parse ► prefetch bucket ► prefetch entry
+                   then packet by packet:      walk
+    walk           never reaches a hook?       ► done
+                   a fragment?                 ► held
+                   wrong checksum?             ► INVALID
+                   ICMP error                  ► ct_icmp_error
+                   has a tuple                 ► ct_in
+    every GC_EVERY packets                     a bounded step of the sweep for expired connections
+
+Parsing may run ahead because it depends on the packet alone; everything stateful runs in packet order, and
+the sweep is placed by packet number, so the result does not depend on how packets are batched. Python is
+called per batch: the ``Engine`` class at the end is all it sees.
+"""
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy
+
+cimport cython
+
+import numpy as np
+
+from fastct.capture.frames cimport Frames, frame_t
+from fastct.conntrack.core cimport (
+    CT_STATE_INVALID,
+    CT_STATE_NONE,
+    CT_STATE_UNTRACKED,
+    CT_STATES,
+    END_CLOSED,
+    END_DELETED,
+    END_EXPIRED,
+    END_RESET,
+    ENDS_COUNT,
+    ct_destroy,
+    ct_free,
+    ct_gc,
+    ct_icmp_error,
+    ct_in,
+    ct_init,
+    ct_number,
+    ct_result_t,
+    ct_t,
+    ct_row,
+)
+from fastct.conntrack.conn cimport NO_SLOT, conn_t
+from fastct.conntrack.log cimport log_t
+from fastct.conntrack.opts cimport OPT_CHECKSUM, OPT_MAX, opts_set
+from fastct.conntrack.table cimport (
+    table_candidate,
+    table_find,
+    table_memory,
+    table_prefetch,
+    table_selfcheck,
+)
+from fastct.records cimport conn_row_t, packet_row_t
+from fastct.wire.bytes cimport load_u16
+from fastct.wire.packet cimport (
+    PACKET_FRAGMENT,
+    PACKET_ICMP_ERROR,
+    PACKET_INVALID,
+    PACKET_NONE,
+    PACKET_TRACK,
+    PACKET_UNTRACKED,
+    PROTO_ICMP,
+    PROTO_ICMPV6,
+    PROTO_TCP,
+    PROTO_UDP,
+    SUM_BAD,
+    SUM_OFFLOADED,
+    hash_key_t,
+    packet_t,
+)
+from fastct.wire.parse cimport packet_parse
+from fastct.wire.reason cimport Reason
+from fastct.wire.tuples cimport tuple_icmp, tuple_ports
+
+from fastct.errors import ConfigError
+from fastct.records import CONNECTION_DTYPE, CTSTATES, ENDS, EVENT_DTYPE, PACKET_DTYPE
+from fastct.wire.reason import REASONS
+
+cdef enum:
+    NS_PER_S = 1000000000
+    SLOTS_MAX = 1 << 27          # connections that address space is reserved for when there is no limit
+    GC_SWEEP_NS = 1000000000     # packet time in which the sweep tries to come round
+
+# Index into records.VERDICTS, and into records.DECIDERS.
+cdef enum:
+    VERDICT_ACCEPT = 0
+    VERDICT_DROP = 1
+    VERDICT_STOLEN = 4
+    DECIDED_CONNTRACK = 1
+    DECIDED_DEFRAG = 2
+    DECIDED_WIRE = 3
+
+
+# ---- one packet
+
+cdef void stop_verifying(engine_t* e) noexcept nogil:
+    """The capture was taken on a host whose card completes checksums: what is missing proves nothing."""
+    e.checksum = CHECKSUM_OFF
+    e.wire.verify = e.wire.verify_ip = 0
+    e.stats.offload_packet = e.stats.packets
+
+
+cdef inline bint sums_pass(engine_t* e, packet_t* p) noexcept nogil:
+    """False for a packet whose checksum is wrong and matters; it has its kind and reason then."""
+    if p.sum < SUM_BAD and p.ip_sum < SUM_BAD:
+        return True
+    if e.checksum == CHECKSUM_AUTO and (p.sum == SUM_OFFLOADED or p.ip_sum == SUM_OFFLOADED):
+        stop_verifying(e)
+    if e.checksum == CHECKSUM_OFF:
+        return True
+    if p.ip_sum >= SUM_BAD:
+        p.kind = PACKET_NONE
+        p.reason = Reason.ip_checksum
+        return False
+    if p.kind == PACKET_FRAGMENT:
+        return True
+    p.kind = PACKET_INVALID
+    if p.l4proto == PROTO_TCP:
+        p.reason = Reason.tcp_checksum
+    else:
+        p.reason = Reason.udp_checksum if p.l4proto == PROTO_UDP else Reason.icmp_checksum
+    return False
+
+
+cdef inline void no_entry(ct_result_t* r, uint8_t state) noexcept nogil:
+    r.conn = NULL
+    r.number = 0
+    r.state = state
+    r.direction = 0
+    r.dropped = False
+
+
+cdef inline void walk(engine_t* e, packet_t* p, ct_result_t* r) noexcept nogil:
+    """One packet through the hooks; ``p.reason`` and ``r`` say what became of it."""
+    if p.ts_ns > e.ct.now:
+        e.ct.now = p.ts_ns
+    sums_pass(e, p)
+    if p.kind == PACKET_TRACK:
+        ct_in(&e.ct, p, r)
+    elif p.kind == PACKET_ICMP_ERROR:
+        ct_icmp_error(&e.ct, p, r)
+    elif p.kind == PACKET_INVALID:
+        no_entry(r, CT_STATE_INVALID)
+    elif p.kind == PACKET_UNTRACKED:
+        no_entry(r, CT_STATE_UNTRACKED)
+    else:
+        no_entry(r, CT_STATE_NONE)
+
+
+cdef inline void count(engine_t* e, const packet_t* p, const ct_result_t* r, uint32_t wire_len) noexcept nogil:
+    e.stats.bytes += wire_len
+    e.stats.ip_packets += p.ip_version != 0
+    e.stats.states[r.state] += 1
+    e.stats.reasons[p.reason] += 1
+
+
+cdef void fill_row(const engine_t* e, const packet_t* p, const ct_result_t* r, packet_row_t* row) noexcept nogil:
+    """The packet's row of the ``--packets`` output, except its number."""
+    row.ts = p.ts_ns
+    row.ctstate = r.state
+    row.ctdir = r.direction + 1 if r.conn != NULL else 0
+    row.conn = r.number
+    row.state = row.mark = row.status = row.timeout = 0
+    row.verdict = VERDICT_ACCEPT
+    row.decided = 0
+    row.reason = p.reason
+    if r.conn != NULL:
+        row.state = r.conn.state
+        row.status = r.conn.status
+        if r.conn.deadline_ns > e.ct.now:
+            row.timeout = <uint32_t>((r.conn.deadline_ns - e.ct.now + <uint64_t>(NS_PER_S - 1)) // <uint64_t>NS_PER_S)
+    elif r.dropped:
+        row.verdict = VERDICT_DROP
+        row.decided = DECIDED_CONNTRACK
+    elif p.kind == PACKET_FRAGMENT:
+        row.verdict = VERDICT_STOLEN
+        row.decided = DECIDED_DEFRAG
+    elif p.kind == PACKET_NONE and p.ip_version:
+        row.verdict = VERDICT_DROP
+        row.decided = DECIDED_WIRE
+
+
+cdef void gc_step(engine_t* e) noexcept nogil:
+    """As much of the sweep as the packet time since the last step asks for, within the budget."""
+    cdef uint64_t passed = e.ct.now - e.gc_at
+    cdef uint64_t lines = e.gc_lines
+    if passed < GC_SWEEP_NS:
+        lines = e.ct.table.n_lines * passed // GC_SWEEP_NS + 1
+    if lines > e.gc_lines:
+        lines = e.gc_lines
+    e.gc_at = e.ct.now
+    ct_gc(&e.ct, <uint32_t>lines)
+
+
+# ---- a batch
+
+cdef void look_ahead(engine_t* e, const frame_t* frames, Py_ssize_t n) noexcept nogil:
+    """Parse a batch and have the cache lines that its packets need under way."""
+    cdef Py_ssize_t i
+    cdef packet_t* p
+    for i in range(n):
+        p = &e.batch[i]
+        p.ts_ns = frames[i].ts_ns
+        packet_parse(p, frames[i].data, frames[i].cap_len, frames[i].wire_len, frames[i].linktype, &e.wire)
+        if p.kind >= PACKET_TRACK:
+            table_prefetch(&e.ct.table, p)
+    for i in range(n):
+        if e.batch[i].kind >= PACKET_TRACK:
+            table_candidate(&e.ct.table, &e.batch[i])
+
+
+cdef void engine_batch(engine_t* e, const frame_t* frames, Py_ssize_t n, packet_row_t* rows) noexcept nogil:
+    """Track frames in order.
+
+    => ``rows``: NULL, or room for n. The frames' memory is only read, and not kept.
+    """
+    cdef Py_ssize_t begin = 0, i, size
+    cdef ct_result_t r
+    cdef packet_t* p
+    if n and e.stats.packets == 0:
+        e.stats.first_ns = frames[0].ts_ns
+    while begin < n:
+        size = n - begin if n - begin < BATCH else BATCH
+        look_ahead(e, frames + begin, size)
+        for i in range(size):
+            p = &e.batch[i]
+            e.stats.packets += 1
+            walk(e, p, &r)
+            count(e, p, &r, frames[begin + i].wire_len)
+            if rows != NULL:
+                rows[begin + i].packet = e.stats.packets
+                fill_row(e, p, &r, &rows[begin + i])
+            if e.stats.packets % GC_EVERY == 0:
+                gc_step(e)
+        begin += size
+
+
+# ---- the Python face
+
+cdef object drained(log_t* log, object dtype):
+    """The rows of a log as an array of their own, and the log empty."""
+    rows = np.empty(log.rows, dtype=dtype)
+    if log.rows:
+        memcpy(<void*><size_t>rows.ctypes.data, log.mem.base, log.rows * log.row_size)
+    log.rows = 0
+    return rows
+
+
+cdef class Engine:
+    """The compiled tracker; ``fastct.Tracker`` is its comfortable face.
+
+    Parameters
+    ----------
+    secret : bytes
+        64 bytes: the key of the hash.
+    sysctls : dict
+        ``nf_conntrack_*`` names to numbers.
+    checksum : {"on", "off", "auto"}
+    keep_ended, keep_events : bool
+        Log connections that end, and events, until they are drained.
+
+    Raises
+    ------
+    ConfigError
+        For an argument that cannot be used.
+    """
+
+    def __cinit__(self, bytes secret not None, dict sysctls not None, str checksum not None="auto",
+                  bint keep_ended=False, bint keep_events=False):
+        modes = {"on": CHECKSUM_ON, "off": CHECKSUM_OFF, "auto": CHECKSUM_AUTO}
+        if len(secret) != sizeof(hash_key_t):
+            raise ConfigError(f"the hash key has {sizeof(hash_key_t)} bytes, got {len(secret)}")
+        if checksum not in modes:
+            raise ConfigError(f"checksum: expected on, off or auto, got {checksum!r}")
+        self.e = <engine_t*>calloc(1, sizeof(engine_t))
+        if self.e == NULL:
+            raise MemoryError
+        cdef engine_t* e = self.e
+        cdef uint32_t limit
+        memcpy(&e.wire.hash_key, <const char*>secret, sizeof(hash_key_t))
+        e.ct.table.secret = e.wire.hash_key
+        e.ct.keep_ended = keep_ended
+        e.ct.keep_events = keep_events
+        e.checksum = modes[checksum]
+        e.gc_lines = GC_LINES_MAX
+        opts_set(&e.ct.opts, sysctls)
+        e.wire.verify_ip = e.checksum != CHECKSUM_OFF
+        e.wire.verify = e.wire.verify_ip and e.ct.opts.value[OPT_CHECKSUM]
+        e.wire.offload = e.checksum != CHECKSUM_ON
+        limit = e.ct.opts.value[OPT_MAX]
+        ct_init(&e.ct, limit if 0 < limit < SLOTS_MAX else SLOTS_MAX)
+
+    def __dealloc__(self):
+        if self.e != NULL:
+            ct_free(&self.e.ct)
+            free(self.e)
+
+    def run(self, Frames frames not None, bint rows=True):
+        """Track a block of frames; with ``rows`` returns a PACKET_DTYPE array of shape (n,), else None."""
+        cdef packet_row_t* out = NULL
+        made = None
+        with cython.critical_section(self):
+            if rows:
+                made = np.empty(frames.n, dtype=PACKET_DTYPE)
+                out = <packet_row_t*><size_t>made.ctypes.data
+            with nogil:
+                engine_batch(self.e, frames.frames, frames.n, out)
+        return made
+
+    @property
+    def now(self):
+        """Packet time, ns since the epoch: the highest time stamp so far."""
+        return self.e.ct.now
+
+    def advance(self, uint64_t now):
+        """Let packet time go on to ``now`` (ns); it never goes back."""
+        if now > self.e.ct.now:
+            self.e.ct.now = now
+
+    @property
+    def count(self):
+        """Entries in the table, expired ones that the sweep has not met yet included."""
+        return self.e.ct.table.count
+
+    @property
+    def created(self):
+        """Connections so far: the number of the latest."""
+        return self.e.ct.created
+
+    # -- what is in the table
+
+    def slots(self):
+        """Slots in use, in order of creation: uint32 array of shape (count,)."""
+        cdef uint32_t slot
+        cdef Py_ssize_t n = 0
+        numbers = np.empty(self.e.ct.table.count, dtype=np.uint64)
+        slots = np.empty(self.e.ct.table.count, dtype=np.uint32)
+        cdef uint64_t[::1] number_view = numbers
+        cdef uint32_t[::1] slot_view = slots
+        cdef const conn_t* c
+        for slot in range(self.e.ct.table.slots_used):
+            c = &self.e.ct.table.conns[slot]
+            if c.key.l3proto:
+                number_view[n] = ct_number(&self.e.ct, c)
+                slot_view[n] = slot
+                n += 1
+        if n > 1 and (numbers[1:] < numbers[:-1]).any():
+            return slots[np.argsort(numbers)]
+        return slots
+
+    def rows(self, uint32_t[::1] slots not None):
+        """CONNECTION_DTYPE rows of slots in use, as of now; slots that are free are left out."""
+        made = np.empty(slots.shape[0], dtype=CONNECTION_DTYPE)
+        cdef conn_row_t* row = <conn_row_t*><size_t>made.ctypes.data
+        cdef Py_ssize_t i, n = 0
+        for i in range(slots.shape[0]):
+            if slots[i] < self.e.ct.table.slots_used and self.e.ct.table.conns[slots[i]].key.l3proto:
+                ct_row(&self.e.ct, slots[i], self.e.ct.now, &row[n])
+                n += 1
+        return made[:n]
+
+    def find(self, bytes header not None, uint8_t l4proto, bytes ids not None):
+        """The handle of the connection that a packet would belong to, or None.
+
+        Parameters
+        ----------
+        header : bytes
+            An IPv4 header of 20 bytes or an IPv6 header of 40: only its addresses count.
+        l4proto : int
+        ids : bytes
+            8 bytes as at the start of the transport header: ports, or ICMP type, code, sum and identifier.
+        """
+        cdef packet_t p
+        cdef const uint8_t* ip = <const uint8_t*><const char*>header
+        cdef const uint8_t* l4 = <const uint8_t*><const char*>ids
+        cdef uint32_t slot
+        p.ip_version = ip[0] >> 4
+        if len(ids) != 8 or len(header) != (20 if p.ip_version == 4 else 40):
+            raise ConfigError("find: header or ids of the wrong length")
+        p.slot = NO_SLOT
+        if l4proto == (PROTO_ICMP if p.ip_version == 4 else PROTO_ICMPV6):
+            if not tuple_icmp(&p, ip, p.ip_version, l4proto, l4, &self.e.wire):
+                return None
+        else:
+            tuple_ports(&p, ip, p.ip_version, l4proto, load_u16(l4), load_u16(l4 + 2), &self.e.wire)
+        slot = table_find(&self.e.ct.table, &p)
+        if slot == NO_SLOT or self.e.ct.table.conns[slot].deadline_ns <= self.e.ct.now:
+            return None
+        return <uint64_t>self.e.ct.table.conns[slot].number << 32 | slot
+
+    def slot_of(self, uint64_t handle):
+        """The slot behind a handle, or None when that connection is gone."""
+        cdef uint32_t slot = <uint32_t>handle
+        cdef const conn_t* c
+        if slot >= self.e.ct.table.slots_used:
+            return None
+        c = &self.e.ct.table.conns[slot]
+        if c.key.l3proto == 0 or c.number != handle >> 32 or c.deadline_ns <= self.e.ct.now:
+            return None
+        return slot
+
+    def delete(self, uint64_t handle):
+        """End a connection; False when it is gone already."""
+        slot = self.slot_of(handle)
+        if slot is None:
+            return False
+        ct_destroy(&self.e.ct, slot, self.e.ct.now, END_DELETED)
+        return True
+
+    # -- what has ended, and what happened
+
+    def drain_ended(self):
+        """Connections that have ended since the last call: CONNECTION_DTYPE array."""
+        return drained(&self.e.ct.ended_log, CONNECTION_DTYPE)
+
+    def drain_events(self):
+        """Events since the last call, in the order they were noticed: EVENT_DTYPE array."""
+        return drained(&self.e.ct.event_log, EVENT_DTYPE)
+
+    # -- the sweep
+
+    def gc(self, lines=None):
+        """Visit ``lines`` buckets of the index (None: all of them); returns how many connections had expired."""
+        cdef uint32_t budget = self.e.ct.table.n_lines if lines is None else lines
+        cdef uint32_t expired
+        with cython.critical_section(self), nogil:
+            expired = ct_gc(&self.e.ct, budget)
+        return expired
+
+    @property
+    def gc_budget(self):
+        """Buckets that one step of the sweep visits at most; a step is due every 64 packets."""
+        return self.e.gc_lines
+
+    @gc_budget.setter
+    def gc_budget(self, uint32_t lines):
+        self.e.gc_lines = lines
+
+    def gc_figures(self):
+        """Figures of the sweep: ``scanned`` places, ``expired`` entries, ``sweeps`` finished, ``lag_ns``."""
+        cdef const ct_t* ct = &self.e.ct
+        return {"scanned": ct.table.scanned, "expired": ct.ended[<int>END_EXPIRED] + ct.ended[<int>END_CLOSED]
+                + ct.ended[<int>END_RESET], "sweeps": ct.table.swept,
+                "lag_ns": ct.now - ct.table.sweep_began_before if ct.table.swept > 1 else 0}
+
+    # -- figures
+
+    def stats(self):
+        """Counters by name: packets, by ctstate and by reason; connections, by how they ended."""
+        cdef const engine_stats_t* s = &self.e.stats
+        cdef int i
+        counted = {"packets": s.packets, "bytes": s.bytes, "ip_packets": s.ip_packets,
+                   "connections": self.e.ct.created, "live": self.e.ct.table.count,
+                   "first_ns": s.first_ns, "last_ns": self.e.ct.now, "offload_packet": s.offload_packet,
+                   "lost_rows": self.e.ct.ended_log.lost + self.e.ct.event_log.lost}
+        for i in range(CT_STATES):
+            counted[CTSTATES[i].lower() or "none"] = s.states[i]
+        for i in range(1, ENDS_COUNT):
+            counted[ENDS[i]] = self.e.ct.ended[i]
+        for i in range(1, <int>Reason.reasons):
+            counted["reason_" + REASONS[i]] = s.reasons[i]
+        return counted
+
+    def memory(self):
+        """Bytes in use by the table: entries, start times, index."""
+        return table_memory(&self.e.ct.table)
+
+    def selfcheck(self):
+        """Check every invariant of the table (slow); returns a list of faults, empty if all is well."""
+        return table_selfcheck(&self.e.ct.table)

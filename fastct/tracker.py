@@ -1,0 +1,203 @@
+"""``Tracker``: the Python face of the engine. Arguments are checked here, arrays come out."""
+import os
+import random
+import socket
+from ipaddress import ip_address
+
+import numpy as np
+
+from fastct.capture.frames import LINKTYPE_ETHERNET, frames_from_bytes
+from fastct.engine import Engine
+from fastct.errors import ConfigError
+
+SECRET_BYTES = 64
+
+# What `find` takes as a protocol, besides numbers.
+PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "gre": 47, "icmpv6": 58, "sctp": 132, "udplite": 136}
+
+
+def secret_from(seed):
+    """64 bytes of hash key: random, or the same for the same seed."""
+    if seed is None:
+        return os.urandom(SECRET_BYTES)
+    return random.Random(seed).randbytes(SECRET_BYTES)
+
+
+class GarbageCollector:
+    """The sweep that frees expired connections.
+
+    Expiry is exact without it: a connection is gone for every packet from its deadline on. The sweep only gives
+    memory back. The engine runs a bounded step every 64 packets; this is for looking and for more.
+    """
+
+    def __init__(self, engine):
+        self._engine = engine
+
+    @property
+    def budget(self):
+        """Buckets of the index that a step visits at most (8 places each)."""
+        return self._engine.gc_budget
+
+    @budget.setter
+    def budget(self, buckets):
+        if not 0 < buckets <= 1 << 20:
+            raise ConfigError(f"budget: expected 1 to {1 << 20} buckets, got {buckets}")
+        self._engine.gc_budget = buckets
+
+    def step(self, buckets=None):
+        """Visit ``buckets`` (default: the budget); returns how many connections had expired."""
+        return self._engine.gc(self.budget if buckets is None else buckets)
+
+    def sweep(self, now=None):
+        """Visit everything, after letting packet time go on to ``now`` (ns); returns how many had expired."""
+        if now is not None:
+            self._engine.advance(now)
+        return self._engine.gc()
+
+    def expiring(self, before):
+        """Live connections whose deadline lies before packet time ``before`` (ns): CONNECTION_DTYPE array."""
+        rows = self._engine.rows(self._engine.slots())
+        left = (before - self._engine.now) / 1e9
+        return rows[rows["timeout"] < left]
+
+    @property
+    def figures(self):
+        """``scanned`` places, ``expired`` connections, finished ``sweeps``, ``lag_ns`` of the oldest visit."""
+        return self._engine.gc_figures()
+
+
+class Tracker:
+    """A connection tracker: packets in, verdicts out, connections kept between calls.
+
+    One tracker is used by one thread at a time; many trackers are many threads.
+
+    Parameters
+    ----------
+    sysctls : dict, optional
+        Linux' settings by name, e.g. ``{"nf_conntrack_tcp_loose": 0}``; see ``fastct.SYSCTLS``.
+    max_entries : int
+        Most connections at a time, as ``nf_conntrack_max``; 0: no limit.
+    checksum : {"auto", "on", "off"}
+        ``auto`` verifies until a packet shows that its sender leaves checksums to the network card.
+    seed : int, optional
+        Makes the hash key, and with it every choice that Linux leaves to chance, repeatable.
+    keep_ended, keep_events : bool
+        Keep rows of connections that end, and events, for ``drain_ended`` and ``drain_events``.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown setting or a value out of range.
+    """
+
+    def __init__(self, *, sysctls=None, max_entries=0, checksum="auto", seed=None, keep_ended=False,
+                 keep_events=False):
+        settings = dict(sysctls or {})
+        if max_entries:
+            settings["nf_conntrack_max"] = max_entries
+        self._engine = Engine(secret_from(seed), settings, checksum, keep_ended, keep_events)
+        self.gc = GarbageCollector(self._engine)
+
+    def __len__(self):
+        return self._engine.count
+
+    @property
+    def now(self):
+        """Packet time, ns since the epoch."""
+        return self._engine.now
+
+    def process(self, frames, rows=True):
+        """Track a block of frames.
+
+        Parameters
+        ----------
+        frames : Frames
+            As ``fastct.open`` yields them; only read, not kept.
+        rows : bool
+            Without, nothing is returned and the engine is a little faster.
+
+        Returns
+        -------
+        numpy.ndarray or None
+            One row per frame, ``fastct.PACKET_DTYPE``. Bad packets never raise: they have ctstate INVALID
+            and a reason.
+        """
+        return self._engine.run(frames, rows)
+
+    def process_bytes(self, packets, ts=None, linktype=LINKTYPE_ETHERNET):
+        """Track packets that are in memory: any bytes-like objects (dpkt, scapy: ``bytes(packet)``).
+
+        Parameters
+        ----------
+        packets : sequence of bytes-like
+        ts : sequence of int, optional
+            ns since the epoch; without it packet time stands still.
+        linktype : int
+            LINKTYPE_* number: 1 Ethernet, 101 bare IP packets.
+
+        Returns
+        -------
+        numpy.ndarray
+            As ``process``.
+        """
+        if ts is None:
+            ts = [self.now] * len(packets)
+        return self.process(frames_from_bytes(packets, ts, linktype))
+
+    def connections(self):
+        """The live connections in order of creation: CONNECTION_DTYPE array."""
+        self._engine.gc()
+        return self._engine.rows(self._engine.slots())
+
+    def find(self, proto, src, dst, sport=0, dport=0, *, type=8, code=0, id=0):
+        """The handle of the live connection that a packet with this tuple belongs to, or None.
+
+        Either direction's tuple finds it. A handle is an int that never means another connection.
+
+        Parameters
+        ----------
+        proto : str or int
+            A name from ``PROTOCOLS``, or the IP protocol number.
+        src, dst : str
+            Addresses, both of one family.
+        sport, dport : int
+            Ports, where the protocol has some.
+        type, code, id : int
+            Of ICMP and ICMPv6.
+        """
+        source, target = ip_address(src), ip_address(dst)
+        if source.version != target.version:
+            raise ConfigError(f"addresses of two families: {src} and {dst}")
+        number = PROTOCOLS.get(proto, proto)
+        if not isinstance(number, int) or not 0 <= number <= 255:
+            raise ConfigError(f"unknown protocol {proto!r}")
+        head = (b"\x45" + bytes(11)) if source.version == 4 else (b"\x60" + bytes(7))
+        if number in (socket.IPPROTO_ICMP, socket.IPPROTO_ICMPV6):
+            ids = bytes((type, code, 0, 0)) + id.to_bytes(2, "big") + bytes(2)
+        else:
+            ids = sport.to_bytes(2, "big") + dport.to_bytes(2, "big") + bytes(4)
+        return self._engine.find(head + source.packed + target.packed, number, ids)
+
+    def get(self, handle):
+        """The row of a connection, or None when it is gone."""
+        slot = self._engine.slot_of(handle)
+        if slot is None:
+            return None
+        return self._engine.rows(np.array([slot], dtype=np.uint32))[0]
+
+    def delete(self, handle):
+        """End a connection; False when it is gone already."""
+        return self._engine.delete(handle)
+
+    def drain_ended(self):
+        """Connections that ended since the last call (``keep_ended``): CONNECTION_DTYPE array."""
+        return self._engine.drain_ended()
+
+    def drain_events(self):
+        """Events since the last call (``keep_events``): EVENT_DTYPE array, in the order they were noticed."""
+        return self._engine.drain_events()
+
+    @property
+    def stats(self):
+        """Counters by name: packets by ctstate and reason, connections by how they ended."""
+        return self._engine.stats()
