@@ -45,7 +45,7 @@ from fastct.conntrack.core cimport (
 )
 from fastct.conntrack.conn cimport NO_SLOT, conn_t
 from fastct.conntrack.log cimport log_t
-from fastct.conntrack.opts cimport OPT_CHECKSUM, OPT_MAX, opts_set
+from fastct.conntrack.opts cimport OPT_CHECKSUM, OPT_MAX, ct_opts_t, opts_set
 from fastct.conntrack.table cimport (
     table_candidate,
     table_find,
@@ -286,10 +286,8 @@ cdef class Engine:
         e.ct.keep_events = keep_events
         e.checksum = modes[checksum]
         e.gc_lines = GC_LINES_MAX
-        opts_set(&e.ct.opts, sysctls)
-        e.wire.verify_ip = e.checksum != CHECKSUM_OFF
-        e.wire.verify = e.wire.verify_ip and e.ct.opts.value[OPT_CHECKSUM]
         e.wire.offload = e.checksum != CHECKSUM_ON
+        self.configure(sysctls)
         limit = e.ct.opts.value[OPT_MAX]
         ct_init(&e.ct, limit if 0 < limit < SLOTS_MAX else SLOTS_MAX)
 
@@ -298,16 +296,28 @@ cdef class Engine:
             ct_free(&self.e.ct)
             free(self.e)
 
+    def configure(self, dict sysctls not None):
+        """Settings from now on; entries keep the timeout they have until their next packet."""
+        cdef engine_t* e = self.e
+        cdef ct_opts_t opts
+        opts_set(&opts, sysctls)
+        e.ct.opts = opts
+        e.wire.verify_ip = e.checksum != CHECKSUM_OFF
+        e.wire.verify = e.wire.verify_ip and opts.value[OPT_CHECKSUM]
+
     def run(self, Frames frames not None, bint rows=True):
         """Track a block of frames; with ``rows`` returns a PACKET_DTYPE array of shape (n,), else None."""
         cdef packet_row_t* out = NULL
+        cdef engine_t* e = self.e
+        cdef const frame_t* block = frames.frames
+        cdef Py_ssize_t n = frames.n
         made = None
         with cython.critical_section(self):
             if rows:
-                made = np.empty(frames.n, dtype=PACKET_DTYPE)
+                made = np.empty(n, dtype=PACKET_DTYPE)
                 out = <packet_row_t*><size_t>made.ctypes.data
             with nogil:
-                engine_batch(self.e, frames.frames, frames.n, out)
+                engine_batch(e, block, n, out)
         return made
 
     @property
@@ -347,7 +357,7 @@ cdef class Engine:
                 number_view[n] = ct_number(&self.e.ct, c)
                 slot_view[n] = slot
                 n += 1
-        if n > 1 and (numbers[1:] < numbers[:-1]).any():
+        if n > 1 and (numbers[1:] < numbers[:n - 1]).any():
             return slots[np.argsort(numbers)]
         return slots
 
@@ -424,10 +434,11 @@ cdef class Engine:
 
     def gc(self, lines=None):
         """Visit ``lines`` buckets of the index (None: all of them); returns how many connections had expired."""
-        cdef uint32_t budget = self.e.ct.table.n_lines if lines is None else lines
+        cdef engine_t* e = self.e
+        cdef uint32_t budget = e.ct.table.n_lines if lines is None else lines
         cdef uint32_t expired
         with cython.critical_section(self), nogil:
-            expired = ct_gc(&self.e.ct, budget)
+            expired = ct_gc(&e.ct, budget)
         return expired
 
     @property
@@ -456,9 +467,9 @@ cdef class Engine:
                    "connections": self.e.ct.created, "live": self.e.ct.table.count,
                    "first_ns": s.first_ns, "last_ns": self.e.ct.now, "offload_packet": s.offload_packet,
                    "lost_rows": self.e.ct.ended_log.lost + self.e.ct.event_log.lost}
-        for i in range(CT_STATES):
+        for i in range(<int>CT_STATES):
             counted[CTSTATES[i].lower() or "none"] = s.states[i]
-        for i in range(1, ENDS_COUNT):
+        for i in range(1, <int>ENDS_COUNT):
             counted[ENDS[i]] = self.e.ct.ended[i]
         for i in range(1, <int>Reason.reasons):
             counted["reason_" + REASONS[i]] = s.reasons[i]

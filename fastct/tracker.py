@@ -7,6 +7,7 @@ from ipaddress import ip_address
 import numpy as np
 
 from fastct.capture.frames import LINKTYPE_ETHERNET, frames_from_bytes
+from fastct.conntrack.opts import SYSCTLS
 from fastct.engine import Engine
 from fastct.errors import ConfigError
 
@@ -92,14 +93,25 @@ class Tracker:
 
     def __init__(self, *, sysctls=None, max_entries=0, checksum="auto", seed=None, keep_ended=False,
                  keep_events=False):
-        settings = dict(sysctls or {})
+        self._sysctls = dict(sysctls or {})
         if max_entries:
-            settings["nf_conntrack_max"] = max_entries
-        self._engine = Engine(secret_from(seed), settings, checksum, keep_ended, keep_events)
+            self._sysctls["nf_conntrack_max"] = max_entries
+        self._engine = Engine(secret_from(seed), self._sysctls, checksum, keep_ended, keep_events)
         self.gc = GarbageCollector(self._engine)
 
     def __len__(self):
         return self._engine.count
+
+    @property
+    def sysctls(self):
+        """The settings in force, by name; assign a dict to change some of them."""
+        return SYSCTLS | self._sysctls
+
+    @sysctls.setter
+    def sysctls(self, changes):
+        settings = self._sysctls | changes
+        self._engine.configure(settings)
+        self._sysctls = settings
 
     @property
     def now(self):

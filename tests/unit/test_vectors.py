@@ -1,0 +1,77 @@
+"""Replay of recorded kernel answers: class, state, ASSURED, UNREPLIED and timeout of every packet."""
+import json
+import re
+
+import pytest
+
+import fastct
+from fastct.records import CTSTATES, STATES
+from tests.shared_data import shared
+
+FILES = ("tcp_table", "tcp2", "misc", "fuzz_tcp_1", "fuzz_tcp_2", "fuzz_tcp_3")
+SYSCTL = re.compile(r"sysctl -qw net\.netfilter\.(\w+)=(\d+)")
+START_NS = 1_700_000_000 * 10**9
+
+
+def entry_of(line):
+    """What a /proc/net/nf_conntrack line says: timeout, state, UNREPLIED, ASSURED, and its original tuple."""
+    words = line.split()
+    state = words[5] if words[2] == "tcp" else ""
+    pairs = dict(word.split("=", 1) for word in reversed(words) if "=" in word)
+    return int(words[4]), state, "[UNREPLIED]" in words, "[ASSURED]" in words, pairs
+
+
+def scenarios(path):
+    """Lists of packets between flushes, with the settings in force."""
+    current, sysctls = [], {}
+    for line in path.read_text().splitlines():
+        record = json.loads(line)
+        if record["op"] == "flush":
+            yield current
+            current = []
+        elif record["op"] == "pkt":
+            current.append((record, dict(sysctls)))
+        elif match := SYSCTL.search(record.get("cmd", "")):
+            sysctls[match[1]] = int(match[2])
+    yield current
+
+
+def differences(packets):
+    tracker = fastct.Tracker(checksum="on", seed=1)
+    for number, (record, sysctls) in enumerate(packets, 1):
+        tracker.sysctls = sysctls
+        packet = bytes.fromhex(record["hex"])
+        row = tracker.process_bytes([packet], [START_NS + int(record["t"] * 1e9)], linktype=101)[0]
+        expected = "" if record["state"] == "NOT-FORWARDED" else record["state"]
+        if CTSTATES[row["ctstate"]] != expected:
+            yield number, record, f"class {CTSTATES[row['ctstate']]!r}, reason {row['reason']}"
+            continue
+        entries = tracker.connections()
+        if len(entries) != len(record["ct"]):
+            yield number, record, f"{len(entries)} entries"
+            continue
+        mine = sorted((int(e["timeout"]), STATES[e["state"]], not e["status"] & 2, bool(e["status"] & 4))
+                      for e in entries)
+        theirs = sorted(entry_of(line)[:4] for line in record["ct"])
+        for ours, kernels in zip(mine, theirs, strict=True):
+            if ours[1:] != kernels[1:] or abs(ours[0] - kernels[0]) > 1:
+                yield number, record, f"entry {ours}, kernel {kernels}"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_replay(name):
+    path = shared("vectors", f"{name}.jsonl")
+    packets = 0
+    found = []
+    for scenario in scenarios(path):
+        packets += len(scenario)
+        found += differences(scenario)
+    assert packets > 50
+    assert not found, f"{len(found)} differences, first: {found[0]}"
+
+
+def test_timeouts_are_compared():
+    """The comparison itself must be able to fail."""
+    packets = next(s for s in scenarios(shared("vectors", "tcp2.jsonl")) if s)
+    wrong = [(record | {"state": "UNTRACKED"}, sysctls) for record, sysctls in packets]
+    assert list(differences(wrong))
