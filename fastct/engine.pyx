@@ -311,13 +311,11 @@ cdef class Engine:
         cdef engine_t* e = self.e
         cdef const frame_t* block = frames.frames
         cdef Py_ssize_t n = frames.n
-        made = None
-        with cython.critical_section(self):
-            if rows:
-                made = np.empty(n, dtype=PACKET_DTYPE)
-                out = <packet_row_t*><size_t>made.ctypes.data
-            with nogil:
-                engine_batch(e, block, n, out)
+        made = np.empty(n, dtype=PACKET_DTYPE) if rows else None
+        if rows:
+            out = <packet_row_t*><size_t>made.ctypes.data
+        with cython.critical_section(self), nogil:
+            engine_batch(e, block, n, out)
         return made
 
     @property
@@ -342,33 +340,40 @@ cdef class Engine:
 
     # -- what is in the table
 
-    def slots(self):
-        """Slots in use, in order of creation: uint32 array of shape (count,)."""
+    def order(self):
+        """The connections in the table in order of creation: uint64 array of shape (count,).
+
+        The low 32 bits of each are its slot; only the order says anything about the rest.
+        """
         cdef uint32_t slot
         cdef Py_ssize_t n = 0
-        numbers = np.empty(self.e.ct.table.count, dtype=np.uint64)
-        slots = np.empty(self.e.ct.table.count, dtype=np.uint32)
-        cdef uint64_t[::1] number_view = numbers
-        cdef uint32_t[::1] slot_view = slots
+        cdef uint32_t oldest = <uint32_t>self.e.ct.created + 1    # numbers wrap; none is older than this
+        cdef uint64_t before = 0
+        cdef bint sorted_already = True
         cdef const conn_t* c
+        order = np.empty(self.e.ct.table.count, dtype=np.uint64)
+        cdef uint64_t[::1] view = order
         for slot in range(self.e.ct.table.slots_used):
             c = &self.e.ct.table.conns[slot]
             if c.key.l3proto:
-                number_view[n] = ct_number(&self.e.ct, c)
-                slot_view[n] = slot
+                view[n] = <uint64_t><uint32_t>(c.number - oldest) << 32 | slot
+                sorted_already = sorted_already and view[n] >= before
+                before = view[n]
                 n += 1
-        if n > 1 and (numbers[1:] < numbers[:n - 1]).any():
-            return slots[np.argsort(numbers)]
-        return slots
+        if not sorted_already:
+            order.sort()
+        return order
 
-    def rows(self, uint32_t[::1] slots not None):
-        """CONNECTION_DTYPE rows of slots in use, as of now; slots that are free are left out."""
-        made = np.empty(slots.shape[0], dtype=CONNECTION_DTYPE)
+    def rows(self, const uint64_t[::1] order not None):
+        """CONNECTION_DTYPE rows, as of now, of slots (low 32 bits of ``order``); free ones are left out."""
+        made = np.empty(order.shape[0], dtype=CONNECTION_DTYPE)
         cdef conn_row_t* row = <conn_row_t*><size_t>made.ctypes.data
         cdef Py_ssize_t i, n = 0
-        for i in range(slots.shape[0]):
-            if slots[i] < self.e.ct.table.slots_used and self.e.ct.table.conns[slots[i]].key.l3proto:
-                ct_row(&self.e.ct, slots[i], self.e.ct.now, &row[n])
+        cdef uint32_t slot
+        for i in range(order.shape[0]):
+            slot = <uint32_t>order[i]
+            if slot < self.e.ct.table.slots_used and self.e.ct.table.conns[slot].key.l3proto:
+                ct_row(&self.e.ct, slot, self.e.ct.now, &row[n])
                 n += 1
         return made[:n]
 

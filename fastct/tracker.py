@@ -57,7 +57,7 @@ class GarbageCollector:
 
     def expiring(self, before):
         """Live connections whose deadline lies before packet time ``before`` (ns): CONNECTION_DTYPE array."""
-        rows = self._engine.rows(self._engine.slots())
+        rows = self._engine.rows(self._engine.order())
         left = (before - self._engine.now) / 1e9
         return rows[rows["timeout"] < left]
 
@@ -159,7 +159,14 @@ class Tracker:
     def connections(self):
         """The live connections in order of creation: CONNECTION_DTYPE array."""
         self._engine.gc()
-        return self._engine.rows(self._engine.slots())
+        return self._engine.rows(self._engine.order())
+
+    def connection_blocks(self, size=16384):
+        """The live connections in order of creation, ``size`` at a time: for tables too large to copy."""
+        self._engine.gc()
+        order = self._engine.order()
+        for begin in range(0, len(order), size):
+            yield self._engine.rows(order[begin:begin + size])
 
     def find(self, proto, src, dst, sport=0, dport=0, *, type=8, code=0, id=0):
         """The handle of the live connection that a packet with this tuple belongs to, or None.
@@ -195,7 +202,7 @@ class Tracker:
         slot = self._engine.slot_of(handle)
         if slot is None:
             return None
-        return self._engine.rows(np.array([slot], dtype=np.uint32))[0]
+        return self._engine.rows(np.array([slot], dtype=np.uint64))[0]
 
     def delete(self, handle):
         """End a connection; False when it is gone already."""

@@ -1,6 +1,6 @@
 """The Python face of a block of frames; the record itself is in ``frames.pxd``."""
 from libc.stdlib cimport calloc, free
-from libc.stdint cimport uint8_t
+from libc.stdint cimport uint8_t, uint64_t
 
 import numpy as np
 
@@ -40,6 +40,23 @@ cdef class Frames:
         """LINKTYPE_* number of every frame: uint16 array of shape (n,)."""
         cdef Py_ssize_t i
         return np.array([self.frames[i].linktype for i in range(self.n)], dtype=np.uint16)
+
+    def until(self, uint64_t ts_ns):
+        """How many frames at the beginning of the block are not later than ``ts_ns``."""
+        cdef Py_ssize_t i
+        for i in range(self.n):
+            if self.frames[i].ts_ns > ts_ns:
+                return i
+        return self.n
+
+    def head(self, Py_ssize_t n):
+        """The first ``n`` frames as a block of their own; valid as long as this one."""
+        cdef Frames part = Frames.__new__(Frames)
+        part.owner = self
+        part.frames = self.frames
+        part.n = max(0, min(n, self.n))
+        part.first = self.first
+        return part
 
     cdef void invalidate(self) noexcept:
         """The source is about to reuse the memory."""

@@ -132,7 +132,7 @@ cdef void begin(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
     r.direction = DIR_ORIGINAL
     r.dropped = False
     if ct.keep_events:
-        log_event(ct, slot, CT_EVENT_NEW, ct.now)
+        log_event(ct, slot, CT_EVENT_NEW, ct.now, END_LIVE)
 
 
 cdef void advance(ct_t* ct, packet_t* p, uint32_t slot, ct_result_t* r) noexcept nogil:
@@ -168,7 +168,7 @@ cdef void advance(ct_t* ct, packet_t* p, uint32_t slot, ct_result_t* r) noexcept
     if verdict == CT_KILL:
         ct_destroy(ct, slot, ct.now, END_RESET)
     elif events and ct.keep_events:
-        log_event(ct, slot, CT_EVENT_UPDATE, ct.now)
+        log_event(ct, slot, CT_EVENT_UPDATE, ct.now, END_LIVE)
 
 
 cdef void ct_icmp_error(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
@@ -215,7 +215,7 @@ cdef void ct_destroy(ct_t* ct, uint32_t slot, uint64_t when, ct_end end) noexcep
     cdef conn_row_t* row
     ct.ended[<int>end] += 1
     if ct.keep_events:
-        log_event(ct, slot, CT_EVENT_DESTROY, when)
+        log_event(ct, slot, CT_EVENT_DESTROY, when, end)
     if ct.keep_ended:
         row = <conn_row_t*>log_row(&ct.ended_log)
         if row != NULL:
@@ -306,10 +306,13 @@ cdef void ct_row(const ct_t* ct, uint32_t slot, uint64_t now, conn_row_t* row) n
     row.end = END_LIVE
 
 
-cdef void log_event(ct_t* ct, uint32_t slot, ct_event type, uint64_t when) noexcept nogil:
+cdef void log_event(ct_t* ct, uint32_t slot, ct_event type, uint64_t when, ct_end end) noexcept nogil:
     cdef event_row_t* event = <event_row_t*>log_row(&ct.event_log)
     if event == NULL:
         return
     event.ts = when
     event.type = <uint8_t>type
     ct_row(ct, slot, when, &event.row)
+    event.row.end = <uint8_t>end
+    if end != END_LIVE:
+        event.row.stop_ns = when

@@ -1,0 +1,272 @@
+"""Captures in, connections out: source ► tracker ► sinks.
+
+``replay`` feeds a capture through a tracker and hands on what comes out, a block at a time, so that memory
+does not grow with the capture; ``track`` collects it all into a ``Result``. Both give out
+
+    connections that ended     by the time they ended, then by number
+    connections still alive    after them, in order of creation (``track``: all in order of creation)
+    events                     by time; at one time, expiries come before what packets caused
+"""
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fastct import capture
+from fastct.records import CONNECTION_DTYPE, EVENT_DTYPE, EVENTS, PACKET_DTYPE
+from fastct.rows import Table
+from fastct.tracker import Tracker
+
+HELD_ROWS = 1 << 16         # rows that wait for their turn before the table is swept to let them go
+PROGRESS_S = 0.2            # between two reports of progress
+DESTROY = EVENTS.index("DESTROY")
+
+
+@dataclass
+class Summary:
+    """What ``replay`` read and met.
+
+    Attributes
+    ----------
+    packets, bytes, connections : int
+        Frames read, their bytes on the wire, connections created.
+    first_ns, last_ns : int
+        Packet time of the first packet and the highest, ns since the epoch; 0 without packets.
+    stats : dict
+        Counters by name, as ``Tracker.stats``.
+    notes : list of str
+        What the reader of the result should know.
+    damage : list of CaptureError
+        Where captures could not be read to their end.
+    interrupted : bool
+        Whether the replay was stopped by Ctrl-C; everything up to there has been handed on.
+    """
+    packets: int = 0
+    bytes: int = 0
+    connections: int = 0
+    first_ns: int = 0
+    last_ns: int = 0
+    stats: dict = field(default_factory=dict)
+    notes: list = field(default_factory=list)
+    damage: list = field(default_factory=list)
+    interrupted: bool = False
+
+
+@dataclass
+class Result:
+    """What ``track`` returns.
+
+    Attributes
+    ----------
+    connections : Table
+        One row per connection in order of creation (``fastct.CONNECTION_DTYPE``).
+    packets : Table or None
+        One row per packet (``fastct.PACKET_DTYPE``), if asked for.
+    events : Table or None
+        NEW, UPDATE and DESTROY (``fastct.EVENT_DTYPE``), if asked for.
+    summary : Summary
+        Totals, notes and damage.
+    """
+    connections: Table
+    packets: Table | None
+    events: Table | None
+    summary: Summary
+
+    @property
+    def stats(self):
+        """Counters by name: packets by ctstate and reason, connections by how they ended."""
+        return self.summary.stats
+
+    @property
+    def damage(self):
+        """Where captures could not be read to their end: list of CaptureError."""
+        return self.summary.damage
+
+
+class _Ended:
+    """Connections that ended, put in the order of their ends."""
+
+    def __init__(self, tracker, sink):
+        self._drain, self._sink = tracker.drain_ended, sink
+        self._held = []
+        self.rows = 0
+
+    def collect(self):
+        rows = self._drain()
+        if len(rows):
+            self._held.append(rows)
+            self.rows += len(rows)
+
+    def release(self, before):
+        """Hand on what ended before ``before`` (ns): no more such rows can come."""
+        if not self._held:
+            return
+        rows = np.concatenate(self._held)
+        rows = rows[self._order(rows)]
+        n = int(np.searchsorted(self._times(rows), before))
+        if n:
+            self._sink(rows[:n])
+        self._held = [rows[n:]] if n < len(rows) else []
+        self.rows = len(rows) - n
+
+    @staticmethod
+    def _times(rows):
+        return rows["stop_ns"]
+
+    @staticmethod
+    def _order(rows):
+        return np.lexsort((rows["conn"], rows["stop_ns"]))
+
+
+class _Events(_Ended):
+    """Events in the order of time; they are noticed in another, since an expiry is noticed late."""
+
+    def __init__(self, tracker, sink):
+        super().__init__(tracker, sink)
+        self._drain = tracker.drain_events
+
+    @staticmethod
+    def _times(rows):
+        return rows["ts"]
+
+    @staticmethod
+    def _order(rows):
+        # An entry that nothing touched at the time of its end was gone before the packets of that time; among
+        # several such, the order in which the sweep met them means nothing. The rest keeps the packets' order.
+        expiry = (rows["type"] == DESTROY) & (rows["row"]["last_ns"] < rows["ts"])
+        among = np.where(expiry, rows["row"]["conn"], np.arange(len(rows), dtype=np.uint64))
+        return np.lexsort((among, ~expiry, rows["ts"]))
+
+
+class _Progress:
+    """Calls ``report`` a few times a second."""
+
+    def __init__(self, report, source):
+        self._report, self._source = report, source
+        self._next = time.monotonic() + PROGRESS_S
+
+    def tick(self):
+        if self._report is not None and time.monotonic() >= self._next:
+            self._report(self._source.bytes_done, self._source.bytes_total, self._source.packets)
+            self._next = time.monotonic() + PROGRESS_S
+
+
+def _feed(source, tracker, packets, at):
+    """Run the blocks of a source through the tracker; yields after each."""
+    for frames in source:
+        part = frames
+        if at is not None and frames.until(at) < len(frames):
+            part = frames.head(frames.until(at))
+        rows = tracker.process(part, rows=packets is not None)
+        if packets is not None and len(rows):
+            packets(rows)
+        yield
+        if part is not frames:
+            return
+
+
+def replay(source, tracker, *, connections=None, packets=None, events=None, at=None, progress=None):
+    """Feed a capture through a tracker and hand on what comes out.
+
+    Ctrl-C ends the reading, not the output: what had been read is handed on in full.
+
+    Parameters
+    ----------
+    source : Capture
+        As ``fastct.open`` returns it.
+    tracker : Tracker
+        Made with ``keep_ended`` if ``connections`` is given, with ``keep_events`` if ``events`` is.
+    connections, packets, events : callable, optional
+        Called with arrays of rows (CONNECTION_DTYPE, PACKET_DTYPE, EVENT_DTYPE).
+    at : int, optional
+        Stop before the first packet later than this (ns since the epoch); connections are then those alive at that
+        time, and no others.
+    progress : callable, optional
+        Called with (bytes done, bytes in all or None, packets) a few times a second.
+
+    Returns
+    -------
+    Summary
+    """
+    ended = _Ended(tracker, connections if at is None and connections else lambda rows: None)
+    happened = _Events(tracker, events or (lambda rows: None))
+    ticker = _Progress(progress, source)
+    interrupted = False
+    try:
+        for _ in _feed(source, tracker, packets, at):
+            ended.collect()
+            happened.collect()
+            if max(ended.rows, happened.rows) >= HELD_ROWS:
+                tracker.gc.sweep()
+                ended.collect()
+                happened.collect()
+                ended.release(tracker.now)
+                happened.release(tracker.now)
+            ticker.tick()
+    except KeyboardInterrupt:
+        interrupted = True
+    tracker.gc.sweep(at if not interrupted else None)
+    for log in (ended, happened):
+        log.collect()
+        log.release(np.iinfo(np.uint64).max)
+    if connections:
+        for rows in tracker.connection_blocks():
+            connections(rows)
+    return _summary(source, tracker, interrupted)
+
+
+def _summary(source, tracker, interrupted):
+    stats = tracker.stats
+    notes = []
+    if stats["offload_packet"]:
+        notes.append(f"packet {stats['offload_packet']} has a checksum that its sender left to the network card: "
+                     "checksums are not verified from there on")
+    if stats["lost_rows"]:
+        notes.append(f"{stats['lost_rows']} rows were lost for want of memory")
+    return Summary(packets=stats["packets"], bytes=stats["bytes"], connections=stats["connections"],
+                   first_ns=stats["first_ns"], last_ns=stats["last_ns"], stats=stats, notes=notes,
+                   damage=list(source.damage), interrupted=interrupted)
+
+
+def _table(parts, dtype):
+    return Table(np.concatenate(parts) if parts else np.empty(0, dtype=dtype))
+
+
+def track(paths, *, sysctls=None, checksum="auto", max_entries=0, seed=None, packets=False, events=False, at=None):
+    """Track captures; returns everything.
+
+    Parameters
+    ----------
+    paths : str, path or sequence of them
+        Capture files (pcap, pcapng, also ``.gz`` and ``.zst``), globs, ``-`` for standard input; several are merged by
+        time.
+    sysctls, checksum, max_entries, seed
+        As for ``Tracker``.
+    packets, events : bool
+        Keep a row per packet, a row per event.
+    at : int, optional
+        The table as of this time, ns since the epoch.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    CaptureError
+        If a capture cannot be read at all. Damage further on is in ``Result.damage``.
+    ConfigError
+        For an argument that cannot be used.
+    """
+    tracker = Tracker(sysctls=sysctls, checksum=checksum, max_entries=max_entries, seed=seed, keep_ended=True,
+                      keep_events=events)
+    found, packet_rows, event_rows = [], [], []
+    with capture.open(paths) as source:
+        summary = replay(source, tracker, connections=found.append, packets=packet_rows.append if packets else None,
+                         events=event_rows.append if events else None, at=at)
+    if summary.interrupted:
+        raise KeyboardInterrupt
+    connections = _table(found, CONNECTION_DTYPE)
+    return Result(connections[np.argsort(connections["conn"], kind="stable")],
+                  _table(packet_rows, PACKET_DTYPE) if packets else None,
+                  _table(event_rows, EVENT_DTYPE) if events else None, summary)
