@@ -8,7 +8,9 @@ from fastct.wire.packet cimport packet_t, wire_opts_t
 from fastct.wire.reason cimport Reason
 
 cdef enum:
-    BATCH = 32           # packets parsed and looked up ahead; more gains nothing
+    BATCH = 32           # packets parsed ahead; more gains nothing
+    ENTRY_AHEAD = 8      # packets between fetching an entry and using it
+    OVERFLOW_AHEAD = 4   # the same for the few whose entry is found in a second step
     GC_EVERY = 64        # packets between two steps of the sweep
     GC_LINES_MAX = 32    # buckets that one step visits at most
 

@@ -48,6 +48,7 @@ from fastct.conntrack.log cimport log_t
 from fastct.conntrack.opts cimport OPT_CHECKSUM, OPT_MAX, ct_opts_t, opts_set
 from fastct.conntrack.table cimport (
     table_candidate,
+    table_candidate_beyond,
     table_find,
     table_memory,
     table_prefetch,
@@ -105,7 +106,7 @@ cdef void stop_verifying(engine_t* e) noexcept nogil:
 
 cdef inline bint sums_pass(engine_t* e, packet_t* p) noexcept nogil:
     """False for a packet whose checksum is wrong and matters; it has its kind and reason then."""
-    if p.sum < SUM_BAD and p.ip_sum < SUM_BAD:
+    if cython.likely((p.sum | p.ip_sum) < SUM_BAD):
         return True
     if e.checksum == CHECKSUM_AUTO and (p.sum == SUM_OFFLOADED or p.ip_sum == SUM_OFFLOADED):
         stop_verifying(e)
@@ -138,7 +139,7 @@ cdef inline void walk(engine_t* e, packet_t* p, ct_result_t* r) noexcept nogil:
     if p.ts_ns > e.ct.now:
         e.ct.now = p.ts_ns
     sums_pass(e, p)
-    if p.kind == PACKET_TRACK:
+    if cython.likely(p.kind == PACKET_TRACK):
         ct_in(&e.ct, p, r)
     elif p.kind == PACKET_ICMP_ERROR:
         ct_icmp_error(&e.ct, p, r)
@@ -197,8 +198,22 @@ cdef void gc_step(engine_t* e) noexcept nogil:
 
 # ---- a batch
 
+cdef inline void fetch_entries(engine_t* e, Py_ssize_t i, Py_ssize_t size) noexcept nogil:
+    """While packet ``i`` is walked, have the entries of later ones under way: few at a time, since a processor has
+    room for a dozen or two such fetches and forgets the rest."""
+    cdef packet_t* p
+    if i + ENTRY_AHEAD < size:
+        p = &e.batch[i + ENTRY_AHEAD]
+        if p.kind >= PACKET_TRACK:
+            table_candidate(&e.ct.table, p)
+    if i + OVERFLOW_AHEAD < size:
+        p = &e.batch[i + OVERFLOW_AHEAD]
+        if cython.unlikely(p.beyond):
+            table_candidate_beyond(&e.ct.table, p)
+
+
 cdef void look_ahead(engine_t* e, const frame_t* frames, Py_ssize_t n) noexcept nogil:
-    """Parse a batch and have the cache lines that its packets need under way."""
+    """Parse a batch and have the index lines that its packets need under way."""
     cdef Py_ssize_t i
     cdef packet_t* p
     for i in range(n):
@@ -207,9 +222,6 @@ cdef void look_ahead(engine_t* e, const frame_t* frames, Py_ssize_t n) noexcept 
         packet_parse(p, frames[i].data, frames[i].cap_len, frames[i].wire_len, frames[i].linktype, &e.wire)
         if p.kind >= PACKET_TRACK:
             table_prefetch(&e.ct.table, p)
-    for i in range(n):
-        if e.batch[i].kind >= PACKET_TRACK:
-            table_candidate(&e.ct.table, &e.batch[i])
 
 
 cdef void engine_batch(engine_t* e, const frame_t* frames, Py_ssize_t n, packet_row_t* rows) noexcept nogil:
@@ -225,7 +237,10 @@ cdef void engine_batch(engine_t* e, const frame_t* frames, Py_ssize_t n, packet_
     while begin < n:
         size = n - begin if n - begin < BATCH else BATCH
         look_ahead(e, frames + begin, size)
+        for i in range(-ENTRY_AHEAD, 0):
+            fetch_entries(e, i, size)
         for i in range(size):
+            fetch_entries(e, i, size)
             p = &e.batch[i]
             e.stats.packets += 1
             walk(e, p, &r)

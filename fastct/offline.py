@@ -156,7 +156,7 @@ def _feed(source, tracker, packets, at):
     for frames in source:
         part = frames
         if at is not None and frames.until(at) < len(frames):
-            part = frames.head(frames.until(at))
+            part = frames.part(0, frames.until(at))
         rows = tracker.process(part, rows=packets is not None)
         if packets is not None and len(rows):
             packets(rows)

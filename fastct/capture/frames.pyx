@@ -49,13 +49,14 @@ cdef class Frames:
                 return i
         return self.n
 
-    def head(self, Py_ssize_t n):
-        """The first ``n`` frames as a block of their own; valid as long as this one."""
+    def part(self, Py_ssize_t begin, Py_ssize_t end):
+        """Frames ``begin`` to ``end`` as a block of their own; valid as long as this one."""
+        begin = max(0, min(begin, self.n))
         cdef Frames part = Frames.__new__(Frames)
         part.owner = self
-        part.frames = self.frames
-        part.n = max(0, min(n, self.n))
-        part.first = self.first
+        part.frames = self.frames + begin
+        part.n = max(0, min(end, self.n) - begin)
+        part.first = self.first + begin
         return part
 
     cdef void invalidate(self) noexcept:
@@ -77,6 +78,15 @@ cdef class _OwnedRecords:
 
     def __dealloc__(self):
         free(self.records)
+
+
+cdef Frames _block(_OwnedRecords owner, Py_ssize_t n, first):
+    cdef Frames frames = Frames.__new__(Frames)
+    frames.owner = owner
+    frames.frames = owner.records
+    frames.n = n
+    frames.first = first
+    return frames
 
 
 def frames_from_bytes(packets, ts=None, int linktype=LINKTYPE_ETHERNET, first=1):
@@ -112,9 +122,43 @@ def frames_from_bytes(packets, ts=None, int linktype=LINKTYPE_ETHERNET, first=1)
         f.cap_len = f.wire_len = <uint32_t>len(data)
         f.ts_ns = ts[i] if ts is not None else 0
         f.linktype = <uint16_t>linktype
-    cdef Frames frames = Frames.__new__(Frames)
-    frames.owner = owner
-    frames.frames = owner.records
-    frames.n = n
-    frames.first = first
-    return frames
+    return _block(owner, n, first)
+
+
+def frames_from_buffer(const uint8_t[::1] buffer not None, const uint64_t[::1] offsets not None,
+                       const uint32_t[::1] lengths not None, const uint64_t[::1] ts not None,
+                       int linktype=LINKTYPE_ETHERNET, first=1):
+    """A block of frames that lie in one buffer; nothing is copied.
+
+    Parameters
+    ----------
+    buffer : bytes-like
+        Must not be changed or resized while the block is in use.
+    offsets, lengths : uint64 and uint32 arrays of shape (n,)
+        Where each frame begins and how many bytes it has.
+    ts : uint64 array of shape (n,)
+        Nanoseconds since the epoch.
+    linktype, first
+        As for ``frames_from_bytes``.
+
+    Raises
+    ------
+    ConfigError
+        If the arrays differ in length or a frame lies outside the buffer.
+    """
+    cdef Py_ssize_t i, n = offsets.shape[0]
+    cdef uint64_t size = buffer.shape[0]
+    if lengths.shape[0] != n or ts.shape[0] != n:
+        raise ConfigError(f"{n} offsets, {lengths.shape[0]} lengths, {ts.shape[0]} time stamps")
+    for i in range(n):
+        if offsets[i] > size or lengths[i] > size - offsets[i]:
+            raise ConfigError(f"frame {i} lies outside the buffer")
+    cdef _OwnedRecords owner = _OwnedRecords(n, buffer)
+    cdef frame_t* f
+    for i in range(n):
+        f = &owner.records[i]
+        f.data = &buffer[0] + offsets[i]
+        f.cap_len = f.wire_len = lengths[i]
+        f.ts_ns = ts[i]
+        f.linktype = <uint16_t>linktype
+    return _block(owner, n, first)

@@ -7,6 +7,8 @@ protocol, or for want of room.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
+cimport cython
+
 from fastct.conntrack.arena cimport arena_free, arena_init
 from fastct.conntrack.conn cimport (
     DIR_ORIGINAL,
@@ -79,10 +81,10 @@ cdef void ct_in(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
     => ``ct.now`` is the packet's time. ``r`` is filled; ``p.reason`` says why if it is not a plain member.
     """
     cdef uint32_t slot = table_find(&ct.table, p)
-    if slot != NO_SLOT and ct.table.conns[slot].deadline_ns <= ct.now:
+    if cython.unlikely(slot != NO_SLOT and ct.table.conns[slot].deadline_ns <= ct.now):
         expire(ct, slot)
         slot = NO_SLOT
-    if slot == NO_SLOT:
+    if cython.unlikely(slot == NO_SLOT):
         begin(ct, p, r)
     else:
         advance(ct, p, slot, r)
@@ -98,7 +100,7 @@ cdef inline void no_entry(ct_result_t* r, ct_state state, bint dropped) noexcept
 
 cdef inline uint8_t class_of(const conn_t* c, int direction) noexcept nogil:
     """ESTABLISHED once both sides have been seen; until then the opener's packets are NEW or RELATED."""
-    if direction == DIR_REPLY or c.status & IPS_SEEN_REPLY:
+    if c.status & IPS_SEEN_REPLY or direction == DIR_REPLY:
         return CT_STATE_ESTABLISHED
     return CT_STATE_RELATED if c.status & IPS_EXPECTED else CT_STATE_NEW
 
@@ -143,21 +145,21 @@ cdef void advance(ct_t* ct, packet_t* p, uint32_t slot, ct_result_t* r) noexcept
     cdef int direction = p.flip ^ c.flip
     cdef uint8_t state
     cdef ct_verdict verdict
-    if p.self_inverse:
+    if cython.unlikely(p.self_inverse):
         direction = DIR_REPLY        # both tuples are the same, and Linux meets the reply's first
     state = class_of(c, direction)
     verdict = l4_packet(c, p, direction, ct.now, &ct.opts, &events)
-    if verdict == CT_REPEAT:
+    if cython.unlikely(verdict == CT_REPEAT):
         ct_destroy(ct, slot, ct.now, end_of(c))
         begin(ct, p, r)
         return
-    if c.deadline_ns < deadline:
+    if cython.unlikely(c.deadline_ns < deadline):
         table_hasten(&ct.table, slot, c.deadline_ns, ct.now)
-    if verdict == CT_INVALID:
+    if cython.unlikely(verdict == CT_INVALID):
         no_entry(r, CT_STATE_INVALID, False)
         return
     c.last_ns = ct.now
-    if direction == DIR_REPLY and not c.status & IPS_SEEN_REPLY:
+    if cython.unlikely(not c.status & IPS_SEEN_REPLY and direction == DIR_REPLY):
         c.status |= IPS_SEEN_REPLY
         events |= EVENT_REPLY
     r.conn = c
@@ -165,7 +167,7 @@ cdef void advance(ct_t* ct, packet_t* p, uint32_t slot, ct_result_t* r) noexcept
     r.state = state
     r.direction = <uint8_t>direction
     r.dropped = False
-    if verdict == CT_KILL:
+    if cython.unlikely(verdict == CT_KILL):
         ct_destroy(ct, slot, ct.now, END_RESET)
     elif events and ct.keep_events:
         log_event(ct, slot, CT_EVENT_UPDATE, ct.now, END_LIVE)

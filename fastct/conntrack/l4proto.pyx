@@ -13,7 +13,7 @@ from fastct.conntrack.opts cimport (
     OPT_UDP_STREAM,
     ct_opts_t,
 )
-from fastct.conntrack.tcp cimport tcp_new, tcp_packet
+from fastct.conntrack.tcp cimport tcp_new
 from fastct.conntrack.udp cimport two_way_packet, udp_packet
 from fastct.conntrack.verdict cimport CT_ACCEPT, ct_verdict
 from fastct.wire.packet cimport (
@@ -40,12 +40,10 @@ cdef bint l4_new(conn_t* c, packet_t* p, const ct_opts_t* opts) noexcept nogil:
     return True
 
 
-cdef ct_verdict l4_packet(conn_t* c, packet_t* p, int direction, uint64_t now, const ct_opts_t* opts,
-                          uint32_t* events) noexcept nogil:
-    """Advance a connection by a packet: state, timeout, counters, status; the reason if it does not fit."""
+cdef ct_verdict l4_other_packet(conn_t* c, packet_t* p, int direction, uint64_t now, const ct_opts_t* opts,
+                                uint32_t* events) noexcept nogil:
+    """``l4_packet`` of everything but TCP."""
     cdef uint8_t proto = p.key.l4proto
-    if proto == PROTO_TCP:
-        return tcp_packet(c, p, direction, now, opts, events)
     if proto == PROTO_UDP:
         return udp_packet(c, p, direction, now, opts, events)
     if proto == PROTO_UDPLITE:

@@ -11,9 +11,12 @@ A ``conn_t*`` is valid until its slot is released; slots never move.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
+cimport cython
+
 from fastct.conntrack.arena cimport arena_t
-from fastct.conntrack.conn cimport conn_t
-from fastct.wire.packet cimport hash_key_t, packet_t
+from fastct.conntrack.conn cimport NO_SLOT, conn_t
+from fastct.wire.bytes cimport load_u64, prefetch_r, prefetch_w
+from fastct.wire.packet cimport hash_key_t, key_equal, packet_t
 
 cdef extern from "conntrack/index.h" nogil:
     ctypedef struct line_t:
@@ -59,13 +62,85 @@ cdef struct table_t:
 cdef int table_init(table_t* t, uint64_t slots_max, const hash_key_t* secret) except -1
 cdef void table_free(table_t* t) noexcept
 
-cdef void table_prefetch(const table_t* t, const packet_t* p) noexcept nogil
-cdef void table_candidate(const table_t* t, packet_t* p) noexcept nogil
-cdef uint32_t table_find(const table_t* t, const packet_t* p) noexcept nogil
 cdef uint32_t table_insert(table_t* t, const packet_t* p, const conn_t* fresh, uint64_t now) noexcept nogil
 cdef void table_remove(table_t* t, uint32_t slot) noexcept nogil
 cdef void table_hasten(table_t* t, uint32_t slot, uint64_t deadline_ns, uint64_t now) noexcept nogil
 cdef int table_sweep(table_t* t, uint64_t now, uint32_t* lines_left, uint32_t* expired) noexcept nogil
-cdef uint32_t table_line(const table_t* t, uint64_t hash) noexcept nogil
 cdef uint64_t table_memory(const table_t* t) noexcept nogil
 cdef object table_selfcheck(table_t* t)
+cdef uint32_t table_search(const table_t* t, const packet_t* p) noexcept nogil
+
+
+# ---- finding: what every packet does, in line
+
+cdef inline uint16_t tag_of(uint64_t hash) noexcept nogil:
+    cdef uint16_t tag = <uint16_t>(hash >> 48)
+    return tag if tag else 1
+
+
+cdef inline uint32_t table_line(const table_t* t, uint64_t hash) noexcept nogil:
+    """The line of a hash: of the doubled range if that part of it has been split off already."""
+    cdef uint32_t line = <uint32_t>hash & (t.mask * 2 + 1)
+    return line if line < t.n_lines else line & t.mask
+
+
+cdef inline void table_prefetch(const table_t* t, const packet_t* p) noexcept nogil:
+    """First step ahead of time: fetch the line."""
+    prefetch_r(&t.lines[table_line(t, p.hash)])
+
+
+cdef inline void table_note(const table_t* t, const line_t* line, unsigned int mask, packet_t* p) noexcept nogil:
+    """Note the first of the places in ``mask`` as the packet's candidate, and fetch its entry."""
+    cdef uint32_t slot = line.slot[lowest_bit(mask)]
+    p.slot = slot
+    prefetch_w(&t.conns[slot])
+    prefetch_w(<const char*>&t.conns[slot] + 64)
+    if p.addr6[0] != NULL:
+        prefetch_r(&t.addr6[slot])
+
+
+cdef inline void table_candidate(const table_t* t, packet_t* p) noexcept nogil:
+    """Second step ahead of time: note the entry whose tag fits, and fetch it. If the bucket goes on in an overflow
+    line, fetch that: ``p.beyond`` says that table_candidate_beyond is due."""
+    cdef const line_t* line = &t.lines[table_line(t, p.hash)]
+    cdef unsigned int mask = line_match(line, tag_of(p.hash))
+    p.slot = NO_SLOT
+    if cython.likely(mask != 0):
+        table_note(t, line, mask, p)
+    elif line.next:
+        p.beyond = True
+        prefetch_r(&t.overflow[line.next])
+
+
+cdef inline void table_candidate_beyond(const table_t* t, packet_t* p) noexcept nogil:
+    """Third step, for the few whose entry is not in the first line of its bucket.
+
+    => The bucket may have changed since the second step.
+    """
+    cdef const line_t* line = &t.lines[table_line(t, p.hash)]
+    cdef unsigned int mask
+    if line.next:
+        line = &t.overflow[line.next]
+        mask = line_match(line, tag_of(p.hash))
+        if mask:
+            table_note(t, line, mask, p)
+
+
+cdef inline bint is_same(const table_t* t, uint32_t slot, const packet_t* p) noexcept nogil:
+    if not key_equal(&t.conns[slot].key, &p.key):
+        return False
+    if p.addr6[0] == NULL:
+        return True
+    cdef const addr6_t* a = &t.addr6[slot]
+    return (a.half[0] == load_u64(p.addr6[0]) and a.half[1] == load_u64(p.addr6[0] + 8)
+            and a.half[2] == load_u64(p.addr6[1]) and a.half[3] == load_u64(p.addr6[1] + 8))
+
+
+cdef inline uint32_t table_find(const table_t* t, const packet_t* p) noexcept nogil:
+    """The slot of the connection with the packet's key, or NO_SLOT.
+
+    => ``p.slot`` is a candidate (or NO_SLOT): released or reused since, it simply does not match.
+    """
+    if cython.likely(p.slot != NO_SLOT and is_same(t, p.slot, p)):
+        return p.slot
+    return table_search(t, p)

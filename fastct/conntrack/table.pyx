@@ -5,11 +5,11 @@ from libc.string cimport memset
 from fastct.conntrack.arena cimport arena_free, arena_grow, arena_init
 from fastct.conntrack.conn cimport NO_SLOT, conn_t
 from fastct.wire.bytes cimport load_u64, prefetch_r, prefetch_w
-from fastct.wire.packet cimport hash_key_t, key_equal, key_hash, packet_t
+from fastct.wire.packet cimport hash_key_t, key_hash, packet_t
 
 cdef enum:
     FIRST_LINES = 64           # lines of an empty table
-    LOAD_PERCENT = 60          # of the places; more makes chains, less wastes memory
+    LOAD_PERCENT = 50          # of the places; more makes chains, less wastes memory
     DUE_SHIFT = 29             # unit of a coarse deadline: 2**29 ns, 0.54 s
     DUE_AHEAD = 127            # farthest deadline that eight bits can tell from one in the past
     DUE_TRUST = 120            # units between two visits of a line within which they are unambiguous
@@ -60,60 +60,12 @@ cdef uint64_t table_memory(const table_t* t) noexcept nogil:
 
 # ---- finding
 
-cdef inline uint16_t tag_of(uint64_t hash) noexcept nogil:
-    cdef uint16_t tag = <uint16_t>(hash >> 48)
-    return tag if tag else 1
-
-
-cdef uint32_t table_line(const table_t* t, uint64_t hash) noexcept nogil:
-    """The line of a hash: of the doubled range if that part of it has been split off already."""
-    cdef uint32_t line = <uint32_t>hash & (t.mask * 2 + 1)
-    return line if line < t.n_lines else line & t.mask
-
-
-cdef void table_prefetch(const table_t* t, const packet_t* p) noexcept nogil:
-    """First step ahead of time: fetch the line."""
-    prefetch_r(&t.lines[table_line(t, p.hash)])
-
-
-cdef void table_candidate(const table_t* t, packet_t* p) noexcept nogil:
-    """Second step ahead of time: note the entry whose tag fits, and fetch it."""
+cdef uint32_t table_search(const table_t* t, const packet_t* p) noexcept nogil:
+    """``table_find`` when the candidate is not it."""
+    cdef uint16_t tag = tag_of(p.hash)
     cdef const line_t* line = &t.lines[table_line(t, p.hash)]
-    cdef unsigned int mask = line_match(line, tag_of(p.hash))
-    cdef uint32_t slot
-    if mask == 0:
-        p.slot = NO_SLOT
-        return
-    slot = line.slot[lowest_bit(mask)]
-    p.slot = slot
-    prefetch_w(&t.conns[slot])
-    prefetch_w(<const char*>&t.conns[slot] + 64)
-    if p.addr6[0] != NULL:
-        prefetch_r(&t.addr6[slot])
-
-
-cdef inline bint is_same(const table_t* t, uint32_t slot, const packet_t* p) noexcept nogil:
-    if not key_equal(&t.conns[slot].key, &p.key):
-        return False
-    if p.addr6[0] == NULL:
-        return True
-    cdef const addr6_t* a = &t.addr6[slot]
-    return (a.half[0] == load_u64(p.addr6[0]) and a.half[1] == load_u64(p.addr6[0] + 8)
-            and a.half[2] == load_u64(p.addr6[1]) and a.half[3] == load_u64(p.addr6[1] + 8))
-
-
-cdef uint32_t table_find(const table_t* t, const packet_t* p) noexcept nogil:
-    """The slot of the connection with the packet's key, or NO_SLOT.
-
-    => ``p.slot`` is a candidate (or NO_SLOT): released or reused since, it simply does not match.
-    """
-    cdef const line_t* line
     cdef unsigned int mask
     cdef uint32_t slot
-    cdef uint16_t tag = tag_of(p.hash)
-    if p.slot != NO_SLOT and is_same(t, p.slot, p):
-        return p.slot
-    line = &t.lines[table_line(t, p.hash)]
     while True:
         mask = line_match(line, tag)
         while mask:
@@ -344,6 +296,8 @@ cdef int table_sweep(table_t* t, uint64_t now, uint32_t* lines_left, uint32_t* e
     cdef line_t* line
     cdef uint8_t coarse = <uint8_t>(now >> DUE_SHIFT)
     cdef bint trust
+    if t.sweep_began == 0:
+        t.sweep_began = t.sweep_began_before = now
     while lines_left[0]:
         if t.sweep_line >= t.n_lines:
             t.sweep_line = 0

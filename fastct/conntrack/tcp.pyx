@@ -8,6 +8,8 @@ segments that an end point will refuse and misses others: the special cases are 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
+cimport cython
+
 from fastct.conntrack.conn cimport (
     DIR_ORIGINAL,
     DIR_REPLY,
@@ -43,6 +45,17 @@ from fastct.wire.reason cimport Reason
 
 cdef enum:
     HALF_CLOSED_MIN_S = 120    # an invalid FIN or RST shortens only what would last longer
+
+# What the special cases say of a move.
+cdef enum tcp_step:
+    STEP_WINDOW      # go on: check the window
+    STEP_COMMIT      # nothing can judge it: it counts
+    STEP_DONE        # the verdict is in the move
+
+cdef struct move_t:
+    uint8_t old
+    uint8_t new
+    ct_verdict verdict
 
 # Candidate states. Rows: class of the segment; columns: current state.
 _NO, _SS, _SR, _ES, _FW, _CW, _LA, _TW, _CL, _S2, _IG, _IV = range(12)
@@ -112,51 +125,70 @@ cdef ct_verdict tcp_packet(conn_t* c, packet_t* p, int direction, uint64_t now, 
 
     => ``p`` has passed the checks of wire/; the sum is the engine's business.
     """
-    cdef tcp_conn_t* t = &c.proto.tcp
     cdef uint8_t index = _index_of[p.flags]
     cdef uint8_t old = c.state
     cdef uint8_t new = _transitions[direction][index][old]
-    cdef bint check_window = True
+    cdef tcp_step step = STEP_WINDOW
     cdef window_verdict window
-    if new == TCP_INVALID:
-        p.reason = Reason.tcp_state_invalid
-        return CT_INVALID
-    if new == TCP_SYN_SENT and old >= TCP_TIME_WAIT:
-        if is_over(t, direction):
-            return CT_REPEAT
-        new = TCP_IGNORE
-    if new == TCP_IGNORE:
-        if index != TCP_IS_SYNACK or not answers_ignored_syn(t, p, direction):
-            remember_ignored(t, p, direction, index, old)
-            p.reason = Reason.tcp_ignored
-            return CT_ACCEPT
-        adopt_ignored_syn(t, direction)
-        old, new = TCP_SYN_SENT, TCP_SYN_RECV
-    elif new == TCP_TIME_WAIT:
-        if old == TCP_LAST_ACK and index == TCP_IS_ACK and is_challenge_ack(t, direction):
-            t.last_flags &= ~TCP_EXPECT_CHALLENGE_ACK
-            p.reason = Reason.tcp_challenge_ack
-            return CT_ACCEPT
-    elif new == TCP_SYN_SENT2:
-        t.last_flags |= TCP_SIMULTANEOUS_OPEN
-    elif new == TCP_SYN_RECV:
-        if direction == DIR_REPLY and index == TCP_IS_ACK and t.last_flags & TCP_SIMULTANEOUS_OPEN:
-            new = TCP_ESTABLISHED
-    elif new == TCP_CLOSE and index == TCP_IS_RST:
-        if not judge_rst(c, p, direction, opts, &new, &check_window):
-            p.reason = Reason.tcp_rst_invalid
-            return CT_INVALID
-    if check_window:
+    cdef move_t move
+    if cython.unlikely(new != TCP_ESTABLISHED):
+        move.old, move.new = old, new
+        step = special_case(c, p, direction, index, &move, opts)
+        old, new = move.old, move.new
+    if step == STEP_WINDOW:
         window = tcp_window(c, p, direction, index, opts)
-        if window == WINDOW_INVALID:
+        if cython.unlikely(window == WINDOW_INVALID):
             shorten_on_invalid(c, direction, index, now, opts)
             return CT_INVALID
-        if window != WINDOW_ACCEPT:
+        if cython.unlikely(window != WINDOW_ACCEPT):
             return CT_ACCEPT
+    elif step == STEP_DONE:
+        return move.verdict
     return commit(c, p, direction, index, old, new, now, opts, events)
 
 
 # ---- special cases
+
+cdef tcp_step done(move_t* move, ct_verdict verdict) noexcept nogil:
+    move.verdict = verdict
+    return STEP_DONE
+
+
+cdef tcp_step special_case(conn_t* c, packet_t* p, int direction, uint8_t index, move_t* move,
+                           const ct_opts_t* opts) noexcept nogil:
+    """Every move but to ESTABLISHED: may change it, judge it, or spare it the window."""
+    cdef tcp_conn_t* t = &c.proto.tcp
+    cdef bint check_window = True
+    if move.new == TCP_INVALID:
+        p.reason = Reason.tcp_state_invalid
+        return done(move, CT_INVALID)
+    if move.new == TCP_SYN_SENT and move.old >= TCP_TIME_WAIT:
+        if is_over(t, direction):
+            return done(move, CT_REPEAT)
+        move.new = TCP_IGNORE
+    if move.new == TCP_IGNORE:
+        if index != TCP_IS_SYNACK or not answers_ignored_syn(t, p, direction):
+            remember_ignored(t, p, direction, index, move.old)
+            p.reason = Reason.tcp_ignored
+            return done(move, CT_ACCEPT)
+        adopt_ignored_syn(t, direction)
+        move.old, move.new = TCP_SYN_SENT, TCP_SYN_RECV
+    elif move.new == TCP_TIME_WAIT:
+        if move.old == TCP_LAST_ACK and index == TCP_IS_ACK and is_challenge_ack(t, direction):
+            t.last_flags &= ~TCP_EXPECT_CHALLENGE_ACK
+            p.reason = Reason.tcp_challenge_ack
+            return done(move, CT_ACCEPT)
+    elif move.new == TCP_SYN_SENT2:
+        t.last_flags |= TCP_SIMULTANEOUS_OPEN
+    elif move.new == TCP_SYN_RECV:
+        if direction == DIR_REPLY and index == TCP_IS_ACK and t.last_flags & TCP_SIMULTANEOUS_OPEN:
+            move.new = TCP_ESTABLISHED
+    elif move.new == TCP_CLOSE and index == TCP_IS_RST:
+        if not judge_rst(c, p, direction, opts, &move.new, &check_window):
+            p.reason = Reason.tcp_rst_invalid
+            return done(move, CT_INVALID)
+    return STEP_WINDOW if check_window else STEP_COMMIT
+
 
 cdef inline bint is_over(const tcp_conn_t* t, int direction) noexcept nogil:
     """May a SYN in TIME_WAIT or CLOSE begin a new connection? Yes after an orderly close, or after the
@@ -260,9 +292,9 @@ cdef uint32_t timeout_of(const conn_t* c, uint8_t index, uint8_t new, const ct_o
     cdef const tcp_conn_t* t = &c.proto.tcp
     cdef uint32_t regular = opts.value[new]
     cdef uint32_t retrans = opts.value[OPT_TCP_RETRANS], unack = opts.value[OPT_TCP_UNACK]
-    if t.retrans >= opts.value[OPT_TCP_MAX_RETRANS] and regular > retrans:
+    if cython.unlikely(t.retrans >= opts.value[OPT_TCP_MAX_RETRANS] and regular > retrans):
         return retrans
-    if index == TCP_IS_RST:
+    if cython.unlikely(index == TCP_IS_RST):
         return opts.value[<int>TCP_CLOSE]
     if (t.side[0].flags | t.side[1].flags) & TCP_DATA_UNACKNOWLEDGED and regular > unack:
         return unack
@@ -279,12 +311,12 @@ cdef ct_verdict commit(conn_t* c, packet_t* p, int direction, uint8_t index, uin
     t.last_index = index
     t.last_dir = <uint8_t>direction
     c.state = new
-    if old != new:
+    if cython.unlikely(old != new):
         events[0] |= EVENT_PROTOINFO
         if new == TCP_FIN_WAIT:
             t.side[direction].flags |= TCP_CLOSE_INIT
     timeout_s = timeout_of(c, index, new, opts)
-    if not c.status & IPS_SEEN_REPLY:
+    if cython.unlikely(not c.status & IPS_SEEN_REPLY):
         if index == TCP_IS_RST:
             conn_count(c, direction, p.len)
             return CT_KILL           # refused: nobody will ask for this entry again

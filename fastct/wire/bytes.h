@@ -21,6 +21,27 @@ static inline uint16_t load_u16(const uint8_t *p) { uint16_t v; memcpy(&v, p, si
 static inline uint32_t load_u32(const uint8_t *p) { uint32_t v; memcpy(&v, p, sizeof v); return v; }
 static inline uint64_t load_u64(const uint8_t *p) { uint64_t v; memcpy(&v, p, sizeof v); return v; }
 
+static inline void store_u64(uint8_t *p, uint64_t v) { memcpy(p, &v, sizeof v); }
+
+/* A number whose bytes in memory are those of the parts, one behind the other. Building a key in a register and
+ * storing it at once matters: reading eight bytes that were just written in pieces stalls the processor. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+static inline uint64_t join32(uint32_t first, uint32_t second) { return first | (uint64_t)second << 32; }
+static inline uint32_t join16(uint16_t first, uint16_t second) { return first | (uint32_t)second << 16; }
+static inline uint16_t join8(uint8_t first, uint8_t second) { return (uint16_t)(first | second << 8); }
+#else
+static inline uint64_t join32(uint32_t first, uint32_t second) { return second | (uint64_t)first << 32; }
+static inline uint32_t join16(uint16_t first, uint16_t second) { return second | (uint32_t)first << 16; }
+static inline uint16_t join8(uint8_t first, uint8_t second) { return (uint16_t)(second | first << 8); }
+#endif
+
+/* Exchange two numbers if `swap` is 1, without a branch: directions are as good as random. */
+static inline void swap_if(unsigned swap, uint32_t *a, uint32_t *b) {
+    uint32_t difference = (*a ^ *b) & (0u - swap);
+    *a ^= difference;
+    *b ^= difference;
+}
+
 static inline uint16_t swap16(uint16_t v) { return __builtin_bswap16(v); }
 static inline uint32_t swap32(uint32_t v) { return __builtin_bswap32(v); }
 static inline uint64_t swap64(uint64_t v) { return __builtin_bswap64(v); }

@@ -5,6 +5,8 @@ that were captured are judged; the length that counts is the one on the wire.
 """
 from libc.stdint cimport uint8_t, uint32_t
 
+cimport cython
+
 from fastct.wire.bytes cimport load_be16, load_be32, sum_bytes, sum_fold
 from fastct.wire.packet cimport (
     PACKET_FRAGMENT,
@@ -43,20 +45,20 @@ cdef int ip4_parse(packet_t* p, const wire_opts_t* opts, uint32_t cap_left, uint
     """
     cdef const uint8_t* ip = p.data
     cdef uint32_t header_len, length
-    if cap_left < 20:
+    if cython.unlikely(cap_left < 20):
         packet_refuse(p, PACKET_NONE, Reason.ip_header_cut if wire_left >= 20 else Reason.ip_total_length)
         return -1
     header_len = (ip[0] & 15) * 4
     length = load_be16(ip + 2)
-    if ip[0] >> 4 != 4 or header_len < 20:
+    if cython.unlikely(ip[0] >> 4 != 4 or header_len < 20):
         packet_refuse(p, PACKET_NONE, Reason.ip_version if ip[0] >> 4 != 4 else Reason.ip_header_length)
         return -1
-    if length == 0 and opts.offload:
+    if cython.unlikely(length == 0 and opts.offload):
         length = wire_left
-    if length > wire_left or length < header_len:
+    if cython.unlikely(length > wire_left or length < header_len):
         packet_refuse(p, PACKET_NONE, Reason.ip_total_length)
         return -1
-    if header_len > cap_left:
+    if cython.unlikely(header_len > cap_left):
         packet_refuse(p, PACKET_NONE, Reason.ip_header_cut)
         return -1
     set_lengths(p, length, cap_left)
@@ -66,7 +68,7 @@ cdef int ip4_parse(packet_t* p, const wire_opts_t* opts, uint32_t cap_left, uint
         p.ip_sum = SUM_GOOD
         if sum_fold(sum_bytes(ip, header_len, 0)) != 0xFFFF:
             p.ip_sum = SUM_BAD if ip[10] | ip[11] else SUM_OFFLOADED
-    if load_be16(ip + 6) & 0x3FFF:   # more fragments, or an offset
+    if cython.unlikely(load_be16(ip + 6) & 0x3FFF):   # more fragments, or an offset
         packet_refuse(p, PACKET_FRAGMENT, Reason.fragment)
         return -1
     return ip[9]

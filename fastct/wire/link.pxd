@@ -1,8 +1,26 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
+from fastct.wire.bytes cimport load_be16
+
 # Where the network layer starts, or why it does not.
 cdef enum:
     LINK_NOT_IP = 0
     LINK_CUT = -1
 
-cdef int link_network(const uint8_t* frame, uint32_t cap_len, uint16_t linktype, uint32_t* offset) noexcept nogil
+cdef enum:
+    LINKTYPE_ETHERNET = 1
+    ETH_P_IP = 0x0800
+
+cdef int link_other(const uint8_t* frame, uint32_t cap_len, uint16_t linktype, uint32_t* offset) noexcept nogil
+
+
+cdef inline int link_network(const uint8_t* frame, uint32_t cap_len, uint16_t linktype, uint32_t* offset) noexcept nogil:
+    """Find the IP header.
+
+    => ``offset`` is where it starts; the bytes there may be missing.
+    => Returns the IP version that the link layer announces (4 or 6), LINK_NOT_IP or LINK_CUT.
+    """
+    if linktype == LINKTYPE_ETHERNET and cap_len >= 14 and load_be16(frame + 12) == ETH_P_IP:
+        offset[0] = 14
+        return 4
+    return link_other(frame, cap_len, linktype, offset)

@@ -9,7 +9,6 @@ from fastct.wire.bytes cimport load_be16, load_be32, load_u32
 
 cdef enum:
     LINKTYPE_NULL = 0
-    LINKTYPE_ETHERNET = 1
     LINKTYPE_PPP = 9
     LINKTYPE_RAW_12 = 12       # what LINKTYPE_RAW is called in files of some systems
     LINKTYPE_RAW_14 = 14
@@ -22,7 +21,6 @@ cdef enum:
     LINKTYPE_LINUX_SLL2 = 276
 
 cdef enum:
-    ETH_P_IP = 0x0800
     ETH_P_8021Q = 0x8100
     ETH_P_IPV6 = 0x86DD
     ETH_P_MPLS = 0x8847
@@ -119,12 +117,8 @@ cdef int ppp_protocol(const uint8_t* frame, uint32_t cap_len, uint32_t* offset) 
     return LINK_NOT_IP
 
 
-cdef int link_network(const uint8_t* frame, uint32_t cap_len, uint16_t linktype, uint32_t* offset) noexcept nogil:
-    """Find the IP header.
-
-    => ``offset`` is where it starts; the bytes there may be missing.
-    => Returns the IP version that the link layer announces (4 or 6), LINK_NOT_IP or LINK_CUT.
-    """
+cdef int link_other(const uint8_t* frame, uint32_t cap_len, uint16_t linktype, uint32_t* offset) noexcept nogil:
+    """``link_network`` of everything but plain IPv4 on Ethernet."""
     if linktype == LINKTYPE_ETHERNET:
         return typed_header(frame, cap_len, 12, 14, offset)
     if linktype == LINKTYPE_LINUX_SLL:

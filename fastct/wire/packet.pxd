@@ -91,6 +91,7 @@ cdef struct packet_t:
     uint8_t ip_sum           # packet_sum of the IPv4 header
     uint8_t ip_version       # 4 or 6; 0 when not IP
     uint8_t l4proto          # transport protocol, once the IP header has been walked
+    uint8_t beyond           # the candidate is to be looked for in an overflow line
 
 cdef struct wire_opts_t:
     hash_key_t hash_key

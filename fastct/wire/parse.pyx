@@ -4,6 +4,8 @@ Stateless: it may run over a whole batch before the first packet of the batch is
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
+cimport cython
+
 from fastct.wire.ip cimport ip4_parse, ip6_parse
 from fastct.wire.link cimport LINK_CUT, link_network
 from fastct.wire.packet cimport PACKET_NONE, SUM_UNKNOWN, packet_refuse, packet_t, wire_opts_t
@@ -20,12 +22,12 @@ cdef void packet_parse(packet_t* p, const uint8_t* frame, uint32_t cap_len, uint
     """
     cdef uint32_t offset = 0
     cdef int proto, version = link_network(frame, cap_len, linktype, &offset)
+    p.flags = p.kind = p.flip = p.self_inverse = 0
     p.reason = Reason.none
     p.sum = p.ip_sum = SUM_UNKNOWN
-    p.flags = 0
-    p.ip_version = 0
+    p.ip_version = p.beyond = 0
     p.hash = 0
-    if version <= 0:
+    if cython.unlikely(version <= 0):
         p.data = frame
         p.len = wire_len
         packet_refuse(p, PACKET_NONE, Reason.link_header_cut if version == LINK_CUT else Reason.not_ip)

@@ -7,6 +7,8 @@ there, judge it, make the key.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
+cimport cython
+
 from fastct.wire.bytes cimport load_be16, load_be32, load_u16, sum_bytes, sum_fold, swap16
 from fastct.wire.ip cimport ip6_skip_extensions
 from fastct.wire.packet cimport (
@@ -56,7 +58,7 @@ for _type in (130, 131, 132, 133, 134, 135, 136, 143, 151, 152):
 
 cdef inline bint header_present(packet_t* p, uint32_t need) noexcept nogil:
     """Prove ``need`` bytes at the transport offset, or refuse the packet."""
-    if p.l4_off + need <= p.cap_len:
+    if cython.likely(p.l4_off + need <= p.cap_len):
         return True
     packet_refuse(p, PACKET_INVALID,
                   Reason.l4_truncated if p.l4_off + need > p.len else Reason.l4_header_cut)
@@ -95,7 +97,7 @@ cdef void parse_tcp(packet_t* p, const wire_opts_t* opts) noexcept nogil:
         return
     th = p.data + p.l4_off
     header_len = (th[12] >> 4) * 4
-    if header_len < 20 or p.l4_off + header_len > p.len:
+    if cython.unlikely(header_len < 20 or p.l4_off + header_len > p.len):
         packet_refuse(p, PACKET_INVALID, Reason.tcp_header_length)
         return
     if not header_present(p, header_len):
@@ -103,7 +105,7 @@ cdef void parse_tcp(packet_t* p, const wire_opts_t* opts) noexcept nogil:
     p.flags = th[13]
     if opts.verify:
         p.sum = check_sum(p, PROTO_TCP, 16)
-    if not _flags_valid[p.flags & (TH_FIN | TH_SYN | TH_RST | TH_ACK | TH_URG)]:
+    if cython.unlikely(not _flags_valid[p.flags & (TH_FIN | TH_SYN | TH_RST | TH_ACK | TH_URG)]):
         packet_refuse(p, PACKET_INVALID, Reason.tcp_flags)
         return
     p.seq = load_be32(th + 4)

@@ -5,8 +5,8 @@ the packet carried is its ``flip``. The layout of the key is drawn in ``packet.p
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
-from fastct.wire.bytes cimport load_u16, load_u32, load_u64
-from fastct.wire.packet cimport hash_addresses, key_hash, packet_t, wire_opts_t
+from fastct.wire.bytes cimport join8, join16, join32, load_u16, load_u32, load_u64, store_u64, swap_if
+from fastct.wire.packet cimport hash_addresses, hash_pair, packet_t, wire_opts_t
 
 # ICMP types that are asked and answered, as type + 1 (0: no inverse).
 cdef uint8_t[256] _inverse4
@@ -29,32 +29,34 @@ cdef bint icmp_is_request(uint8_t l3proto, uint8_t type) noexcept nogil:
     return type == 128 or type == 139
 
 
-cdef void set_key4(packet_t* p, uint32_t src, uint32_t dst, uint16_t id0, uint16_t id1) noexcept nogil:
+cdef inline void set_key(packet_t* p, uint64_t addresses, uint16_t id0, uint16_t id1, uint8_t l3proto,
+                         uint8_t l4proto, const wire_opts_t* opts) noexcept nogil:
+    """Store the key (zone 0) and its hash."""
+    cdef uint64_t rest = join32(join16(id0, id1), join16(join8(l4proto, l3proto), 0))
+    store_u64(<uint8_t*>&p.key, addresses)
+    store_u64(<uint8_t*>&p.key + 8, rest)
+    p.hash = hash_pair(&opts.hash_key, addresses, rest)
+
+
+cdef inline uint64_t addresses4(packet_t* p, uint32_t src, uint32_t dst) noexcept nogil:
     p.addr6[0] = p.addr6[1] = NULL
-    p.key.addr[0] = dst if p.flip else src
-    p.key.addr[1] = src if p.flip else dst
-    p.key.id[0] = id0
-    p.key.id[1] = id1
+    swap_if(p.flip, &src, &dst)
+    return join32(src, dst)
 
 
-cdef void set_key6(packet_t* p, const uint8_t* src, const uint8_t* dst, uint16_t id0, uint16_t id1,
-                   const wire_opts_t* opts) noexcept nogil:
+cdef inline uint64_t addresses6(packet_t* p, const uint8_t* src, const uint8_t* dst,
+                                const wire_opts_t* opts) noexcept nogil:
     p.addr6[0] = dst if p.flip else src
     p.addr6[1] = src if p.flip else dst
-    cdef uint64_t digest = hash_addresses(&opts.hash_key, load_u64(p.addr6[0]), load_u64(p.addr6[0] + 8),
-                                          load_u64(p.addr6[1]), load_u64(p.addr6[1] + 8))
-    p.key.addr[0] = <uint32_t>digest
-    p.key.addr[1] = <uint32_t>(digest >> 32)
-    p.key.id[0] = id0
-    p.key.id[1] = id1
+    return hash_addresses(&opts.hash_key, load_u64(p.addr6[0]), load_u64(p.addr6[0] + 8),
+                          load_u64(p.addr6[1]), load_u64(p.addr6[1] + 8))
 
 
 cdef int compare6(const uint8_t* a, const uint8_t* b) noexcept nogil:
     """Some total order of IPv6 addresses: -1, 0 or 1."""
     cdef uint64_t a0 = load_u64(a), b0 = load_u64(b), a1 = load_u64(a + 8), b1 = load_u64(b + 8)
-    if a0 != b0:
-        return 1 if a0 > b0 else -1
-    return (a1 > b1) - (a1 < b1)
+    cdef int high = (a0 > b0) - (a0 < b0), low = (a1 > b1) - (a1 < b1)
+    return high * 2 + low              # without a branch: the sign is that of the first that differs
 
 
 cdef void tuple_ports(packet_t* p, const uint8_t* ip, uint8_t l3proto, uint8_t l4proto, uint16_t src_id,
@@ -63,25 +65,23 @@ cdef void tuple_ports(packet_t* p, const uint8_t* ip, uint8_t l3proto, uint8_t l
 
     => ``ip`` is a whole IP header; ids in network order.
     """
-    cdef uint64_t a, b
-    cdef uint32_t src, dst
+    cdef uint32_t src, dst, first = src_id, second = dst_id
+    cdef uint64_t addresses, a, b
     cdef int order
-    p.key.l3proto = l3proto
-    p.key.l4proto = l4proto
-    p.key.zone = 0
     if l3proto == 4:
         src, dst = load_u32(ip + 12), load_u32(ip + 16)
         a = <uint64_t>src << 16 | src_id
         b = <uint64_t>dst << 16 | dst_id
         p.flip = a > b
         p.self_inverse = a == b
-        set_key4(p, src, dst, dst_id if p.flip else src_id, src_id if p.flip else dst_id)
+        addresses = addresses4(p, src, dst)
     else:
         order = compare6(ip + 8, ip + 24)
-        p.flip = order > 0 or (order == 0 and src_id > dst_id)
-        p.self_inverse = order == 0 and src_id == dst_id
-        set_key6(p, ip + 8, ip + 24, dst_id if p.flip else src_id, src_id if p.flip else dst_id, opts)
-    p.hash = key_hash(&opts.hash_key, &p.key)
+        p.flip = (order > 0) | ((order == 0) & (src_id > dst_id))
+        p.self_inverse = (order == 0) & (src_id == dst_id)
+        addresses = addresses6(p, ip + 8, ip + 24, opts)
+    swap_if(p.flip, &first, &second)
+    set_key(p, addresses, <uint16_t>first, <uint16_t>second, l3proto, l4proto, opts)
 
 
 cdef bint tuple_icmp(packet_t* p, const uint8_t* ip, uint8_t l3proto, uint8_t l4proto, const uint8_t* icmp,
@@ -93,6 +93,7 @@ cdef bint tuple_icmp(packet_t* p, const uint8_t* ip, uint8_t l3proto, uint8_t l4
     cdef uint8_t inverse = icmp_inverse(l3proto, icmp[0])
     cdef uint8_t type
     cdef uint16_t id1
+    cdef uint64_t addresses
     cdef int order
     if not inverse:
         return False
@@ -103,13 +104,10 @@ cdef bint tuple_icmp(packet_t* p, const uint8_t* ip, uint8_t l3proto, uint8_t l4
     p.flip = order > 0 or (order == 0 and icmp[0] > inverse - 1)
     p.self_inverse = False
     type = <uint8_t>(inverse - 1) if p.flip else icmp[0]
-    id1 = <uint16_t>(type | icmp[1] << 8)  # type, then code, in memory
-    p.key.l3proto = l3proto
-    p.key.l4proto = l4proto
-    p.key.zone = 0
+    id1 = join8(type, icmp[1])
     if l3proto == 4:
-        set_key4(p, load_u32(ip + 12), load_u32(ip + 16), load_u16(icmp + 4), id1)
+        addresses = addresses4(p, load_u32(ip + 12), load_u32(ip + 16))
     else:
-        set_key6(p, ip + 8, ip + 24, load_u16(icmp + 4), id1, opts)
-    p.hash = key_hash(&opts.hash_key, &p.key)
+        addresses = addresses6(p, ip + 8, ip + 24, opts)
+    set_key(p, addresses, load_u16(icmp + 4), id1, l3proto, l4proto, opts)
     return True
