@@ -65,8 +65,10 @@ from fastct.wire.packet cimport (
     PACKET_UNTRACKED,
     PROTO_ICMP,
     PROTO_ICMPV6,
+    PROTO_SCTP,
     PROTO_TCP,
     PROTO_UDP,
+    PROTO_UDPLITE,
     SUM_BAD,
     SUM_OFFLOADED,
     hash_key_t,
@@ -104,6 +106,16 @@ cdef void stop_verifying(engine_t* e) noexcept nogil:
     e.stats.offload_packet = e.stats.packets
 
 
+cdef Reason checksum_reason(uint8_t l4proto) noexcept nogil:
+    if l4proto == PROTO_TCP:
+        return Reason.tcp_checksum
+    if l4proto == PROTO_UDP:
+        return Reason.udp_checksum
+    if l4proto == PROTO_UDPLITE:
+        return Reason.udplite_checksum
+    return Reason.sctp_checksum if l4proto == PROTO_SCTP else Reason.icmp_checksum
+
+
 cdef inline bint sums_pass(engine_t* e, packet_t* p) noexcept nogil:
     """False for a packet whose checksum is wrong and matters; it has its kind and reason then."""
     if cython.likely((p.sum | p.ip_sum) < SUM_BAD):
@@ -119,10 +131,7 @@ cdef inline bint sums_pass(engine_t* e, packet_t* p) noexcept nogil:
     if p.kind == PACKET_FRAGMENT:
         return True
     p.kind = PACKET_INVALID
-    if p.l4proto == PROTO_TCP:
-        p.reason = Reason.tcp_checksum
-    else:
-        p.reason = Reason.udp_checksum if p.l4proto == PROTO_UDP else Reason.icmp_checksum
+    p.reason = checksum_reason(p.l4proto)
     return False
 
 

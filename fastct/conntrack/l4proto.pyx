@@ -20,6 +20,7 @@ from fastct.wire.packet cimport (
     PROTO_GRE,
     PROTO_ICMP,
     PROTO_ICMPV6,
+    PROTO_SCTP,
     PROTO_TCP,
     PROTO_UDP,
     PROTO_UDPLITE,
@@ -28,11 +29,27 @@ from fastct.wire.packet cimport (
 from fastct.wire.reason cimport Reason
 from fastct.wire.tuples cimport icmp_is_request
 
+cdef enum:
+    SCTP_INIT = 1
+    SCTP_HEARTBEAT = 4
+    SCTP_SHUTDOWN_ACK = 8
+
+
+cdef bint sctp_may_begin(const packet_t* p) noexcept nogil:
+    """An association begins with INIT or HEARTBEAT, or is met when it ends, at SHUTDOWN ACK."""
+    cdef uint32_t chunk = p.l4_off + 12
+    if chunk + 4 > p.cap_len:
+        return False
+    return p.data[chunk] in (SCTP_INIT, SCTP_HEARTBEAT, SCTP_SHUTDOWN_ACK)
+
 
 cdef bint l4_new(conn_t* c, packet_t* p, const ct_opts_t* opts) noexcept nogil:
     """May this packet begin a connection? Prepares the protocol's record, or sets the reason."""
     if p.key.l4proto == PROTO_TCP:
         return tcp_new(c, p, opts)
+    if p.key.l4proto == PROTO_SCTP and not sctp_may_begin(p):
+        p.reason = Reason.sctp_new_invalid
+        return False
     if p.key.l4proto == (PROTO_ICMP if p.ip_version == 4 else PROTO_ICMPV6):
         if not icmp_is_request(p.ip_version, p.data[p.l4_off]):
             p.reason = Reason.icmp_not_request

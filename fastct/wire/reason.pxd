@@ -32,6 +32,10 @@ cpdef enum Reason:
     tcp_flags
     udp_length
     udp_checksum
+    udplite_coverage
+    udplite_no_checksum
+    udplite_checksum
+    sctp_checksum
     icmp_checksum
     icmp_type
     icmp_in_ipv6
@@ -45,6 +49,7 @@ cpdef enum Reason:
     icmp_not_request
     tcp_new_invalid
     tcp_new_not_loose
+    sctp_new_invalid
     # INVALID: an entry exists and says no
     tcp_state_invalid
     tcp_rst_invalid

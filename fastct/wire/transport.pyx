@@ -9,7 +9,7 @@ from libc.string cimport memcmp
 
 cimport cython
 
-from fastct.wire.bytes cimport load_be16, load_be32, load_u16, sum_bytes, sum_fold, swap16
+from fastct.wire.bytes cimport load_be16, load_be32, load_u16, sum_bytes, sum_fold, swap16, swap32
 from fastct.wire.ip cimport ip6_skip_extensions
 from fastct.wire.packet cimport (
     PACKET_ICMP_ERROR,
@@ -50,6 +50,13 @@ for _flags in (TH_SYN, TH_SYN | TH_URG, TH_SYN | TH_ACK, TH_RST, TH_RST | TH_ACK
                TH_FIN | TH_ACK | TH_URG, TH_ACK, TH_ACK | TH_URG):
     _flags_valid[_flags] = 1
 
+cdef uint32_t[256] _crc32c
+for _byte in range(256):
+    _crc = _byte
+    for _bit in range(8):
+        _crc = _crc >> 1 ^ (0x82F63B78 if _crc & 1 else 0)
+    _crc32c[_byte] = _crc
+
 # ICMPv6 types that are never tracked: MLD, router and neighbour discovery, MLDv2, multicast router discovery.
 cdef uint8_t[256] _icmpv6_untracked
 for _type in (130, 131, 132, 133, 134, 135, 136, 143, 151, 152):
@@ -74,15 +81,16 @@ cdef uint64_t pseudo_sum(const packet_t* p, uint8_t proto) noexcept nogil:
     return sum_bytes(p.data + 8, 32, rest)
 
 
-cdef uint8_t check_sum(const packet_t* p, uint8_t proto, uint32_t sum_at) noexcept nogil:
-    """Verify a checksum over pseudo-header (``proto`` 0: without) and payload; ``sum_at`` is the field's offset.
+cdef uint8_t check_sum(const packet_t* p, uint8_t proto, uint32_t covered, uint32_t sum_at) noexcept nogil:
+    """Verify a checksum over pseudo-header (``proto`` 0: without) and ``covered`` bytes; ``sum_at`` is the field's
+    offset.
 
     A sender that leaves the sum to its network card fills in the pseudo-header's part alone.
     """
-    if p.cap_len < p.len:
+    if p.l4_off + covered > p.cap_len:
         return SUM_UNKNOWN
     cdef uint64_t pseudo = pseudo_sum(p, proto) if proto else 0
-    if sum_fold(sum_bytes(p.data + p.l4_off, p.len - p.l4_off, pseudo)) == 0xFFFF:
+    if sum_fold(sum_bytes(p.data + p.l4_off, covered, pseudo)) == 0xFFFF:
         return SUM_GOOD
     cdef uint16_t field = load_u16(p.data + p.l4_off + sum_at)
     if proto and (field == 0 or field == sum_fold(pseudo)):
@@ -104,7 +112,7 @@ cdef void parse_tcp(packet_t* p, const wire_opts_t* opts) noexcept nogil:
         return
     p.flags = th[13]
     if opts.verify:
-        p.sum = check_sum(p, PROTO_TCP, 16)
+        p.sum = check_sum(p, PROTO_TCP, p.len - p.l4_off, 16)
     if cython.unlikely(not _flags_valid[p.flags & (TH_FIN | TH_SYN | TH_RST | TH_ACK | TH_URG)]):
         packet_refuse(p, PACKET_INVALID, Reason.tcp_flags)
         return
@@ -127,15 +135,60 @@ cdef void parse_udp(packet_t* p, const wire_opts_t* opts) noexcept nogil:
         packet_refuse(p, PACKET_INVALID, Reason.udp_length)
         return
     if opts.verify and load_u16(uh + 6):
-        p.sum = check_sum(p, PROTO_UDP, 6)
+        p.sum = check_sum(p, PROTO_UDP, p.len - p.l4_off, 6)
     tuple_ports(p, p.data, p.ip_version, PROTO_UDP, load_u16(uh), load_u16(uh + 2), opts)
 
 
-cdef void parse_ports(packet_t* p, const wire_opts_t* opts, uint8_t proto, uint32_t header_len) noexcept nogil:
-    """Protocols that start with two ports and have no rules here."""
-    if not header_present(p, header_len):
+cdef void parse_udplite(packet_t* p, const wire_opts_t* opts) noexcept nogil:
+    """UDP-Lite: the length field says how many bytes the checksum covers.
+
+    Linux verifies it with the pseudo-header of UDP, so what RFC 3828 asks for fails: so it does here.
+    """
+    cdef const uint8_t* uh
+    cdef uint32_t covered
+    if not header_present(p, 8):
         return
-    tuple_ports(p, p.data, p.ip_version, proto, load_u16(p.data + p.l4_off), load_u16(p.data + p.l4_off + 2), opts)
+    uh = p.data + p.l4_off
+    covered = load_be16(uh + 4)
+    if covered == 0:
+        covered = p.len - p.l4_off
+    if covered < 8 or covered > p.len - p.l4_off:
+        packet_refuse(p, PACKET_INVALID, Reason.udplite_coverage)
+        return
+    if load_u16(uh + 6) == 0:
+        packet_refuse(p, PACKET_INVALID, Reason.udplite_no_checksum)
+        return
+    if opts.verify:
+        p.sum = check_sum(p, PROTO_UDP, covered, 6)
+    tuple_ports(p, p.data, p.ip_version, PROTO_UDPLITE, load_u16(uh), load_u16(uh + 2), opts)
+
+
+cdef uint32_t crc32c(const uint8_t* bytes, uint32_t n, uint32_t crc) noexcept nogil:
+    cdef uint32_t i
+    for i in range(n):
+        crc = _crc32c[(crc ^ bytes[i]) & 0xFF] ^ crc >> 8
+    return crc
+
+
+cdef uint8_t check_sctp(const packet_t* p) noexcept nogil:
+    """Verify the CRC32c of SCTP, which counts its own field as zero."""
+    cdef const uint8_t* sh = p.data + p.l4_off
+    cdef uint32_t crc
+    if p.cap_len < p.len:
+        return SUM_UNKNOWN
+    crc = crc32c(b"\0\0\0\0", 4, crc32c(sh, 8, 0xFFFFFFFF))
+    crc = ~crc32c(sh + 12, p.len - p.l4_off - 12, crc)
+    if swap32(load_be32(sh + 8)) == crc:
+        return SUM_GOOD
+    return SUM_BAD if load_be32(sh + 8) else SUM_OFFLOADED
+
+
+cdef void parse_sctp(packet_t* p, const wire_opts_t* opts) noexcept nogil:
+    if not header_present(p, 12):
+        return
+    if opts.verify:
+        p.sum = check_sctp(p)
+    tuple_ports(p, p.data, p.ip_version, PROTO_SCTP, load_u16(p.data + p.l4_off), load_u16(p.data + p.l4_off + 2), opts)
 
 
 cdef bint gre_key(const uint8_t* header, uint32_t cap_left, uint16_t* key) noexcept nogil:
@@ -224,7 +277,7 @@ cdef void parse_icmp(packet_t* p, const wire_opts_t* opts) noexcept nogil:
         return
     icmp = p.data + p.l4_off
     if opts.verify:
-        p.sum = check_sum(p, 0, 2)
+        p.sum = check_sum(p, 0, p.len - p.l4_off, 2)
     if icmp[0] > ICMP_TYPE_MAX:
         packet_refuse(p, PACKET_INVALID, Reason.icmp_type)
     elif icmp[0] in (3, 4, 5, 11, 12):
@@ -257,7 +310,7 @@ cdef void parse_icmpv6(packet_t* p, const wire_opts_t* opts) noexcept nogil:
         return
     icmp = p.data + p.l4_off
     if opts.verify:
-        p.sum = check_sum(p, PROTO_ICMPV6, 2)
+        p.sum = check_sum(p, PROTO_ICMPV6, p.len - p.l4_off, 2)
     if _icmpv6_untracked[icmp[0]]:
         p.kind = PACKET_UNTRACKED
     elif icmp[0] == ICMPV6_REDIRECT:
@@ -287,9 +340,9 @@ cdef void transport_parse(packet_t* p, const wire_opts_t* opts, uint8_t proto) n
         else:
             packet_refuse(p, PACKET_INVALID, Reason.icmpv6_in_ipv4)
     elif proto == PROTO_SCTP:
-        parse_ports(p, opts, proto, 12)
+        parse_sctp(p, opts)
     elif proto == PROTO_UDPLITE:
-        parse_ports(p, opts, proto, 8)
+        parse_udplite(p, opts)
     elif proto == PROTO_GRE:
         parse_gre(p, opts)
     else:
