@@ -7,6 +7,7 @@ does not grow with the capture; ``track`` collects it all into a ``Result``. Bot
     connections still alive    after them, in order of creation (``track``: all in order of creation)
     events                     by time; at one time, expiries come before what packets caused
 """
+import datetime
 import time
 from dataclasses import dataclass, field
 
@@ -154,6 +155,8 @@ class _Progress:
 def _feed(source, tracker, packets, at):
     """Run the blocks of a source through the tracker; yields after each."""
     for frames in source:
+        if isinstance(at, datetime.timedelta):
+            at = frames[0][0] + at // datetime.timedelta(microseconds=1) * 1000
         part = frames
         if at is not None and frames.until(at) < len(frames):
             part = frames.part(0, frames.until(at))
@@ -178,9 +181,9 @@ def replay(source, tracker, *, connections=None, packets=None, events=None, at=N
         Made with ``keep_ended`` if ``connections`` is given, with ``keep_events`` if ``events`` is.
     connections, packets, events : callable, optional
         Called with arrays of rows (CONNECTION_DTYPE, PACKET_DTYPE, EVENT_DTYPE).
-    at : int, optional
-        Stop before the first packet later than this (ns since the epoch); connections are then those alive at that
-        time, and no others.
+    at : int or datetime.timedelta, optional
+        Stop before the first packet later than this (ns since the epoch, or a timedelta after the first packet);
+        connections are then those alive at that time, and no others.
     progress : callable, optional
         Called with (bytes done, bytes in all or None, packets) a few times a second.
 
@@ -244,8 +247,8 @@ def track(paths, *, sysctls=None, checksum="auto", max_entries=0, seed=None, pac
         As for ``Tracker``.
     packets, events : bool
         Keep a row per packet, a row per event.
-    at : int, optional
-        The table as of this time, ns since the epoch.
+    at : int or datetime.timedelta, optional
+        The table as of this time: ns since the epoch, or since the first packet.
 
     Returns
     -------

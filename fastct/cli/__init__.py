@@ -1,0 +1,74 @@
+"""The command line. One file per subcommand, imported when it is called for; no logic of its own.
+
+Exit status: 0 done; 1 done, but an input was damaged; 2 usage, unreadable input, unwritable output;
+130 interrupted; 141 the reader of standard output went away.
+"""
+import argparse
+import importlib
+import sys
+
+from fastct.errors import CaptureError, Error
+
+DONE, DAMAGED, FAILED, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
+
+# Subcommands: module of the same name, and what it does.
+COMMANDS = {
+    "track": "track captures: print the connections and a summary",
+    "events": "NEW, UPDATE and DESTROY of connections, as conntrack -E prints them",
+    "bench": "measure the core on this machine",
+}
+
+
+def say(message):
+    """A line on standard error."""
+    print(f"fastct: {message}", file=sys.stderr)
+
+
+def _parser(name):
+    """The parser; only the subcommand that is called gets its options."""
+    parser = argparse.ArgumentParser(
+        prog="fastct", description="A userspace Netfilter: connection tracking as Linux does it.",
+        epilog="example: fastct track dump.pcap")
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for command, text in COMMANDS.items():
+        if command != name:
+            commands.add_parser(command, help=text)
+            continue
+        module = importlib.import_module(f"fastct.cli.{command}")
+        sub = commands.add_parser(command, help=text, description=module.__doc__, epilog=module.EXAMPLES,
+                                  formatter_class=argparse.RawDescriptionHelpFormatter)
+        module.add_options(sub)
+        sub.set_defaults(run=module.run)
+    return parser
+
+
+def main(argv=None):
+    """Run the command line; returns the exit status."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    name = next((word for word in argv if word in COMMANDS), None)
+    parser = _parser(name)
+    try:
+        args = parser.parse_args(argv)
+    except SystemExit as end:
+        return end.code
+    if args.version:
+        from fastct.version import __version__
+        print(f"fastct {__version__}")
+        return DONE
+    if args.command is None:
+        parser.print_help(sys.stderr)
+        return FAILED
+    try:
+        return args.run(args)
+    except CaptureError as error:
+        say(f"error: {error.path}: {error}" if error.path else f"error: {error}")
+        return FAILED
+    except Error as error:
+        say(f"error: {error}")
+        return FAILED
+    except BrokenPipeError:
+        return BROKEN_PIPE
+    except KeyboardInterrupt:
+        say("interrupted")
+        return INTERRUPTED

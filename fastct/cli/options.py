@@ -1,0 +1,62 @@
+"""Options that the offline commands share, and what they mean."""
+import argparse
+import datetime
+import re
+
+NS_PER_S = 10**9
+
+
+def sysctl(text):
+    """``NAME=VALUE``."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, got {text!r}")
+    return name.removeprefix("net.netfilter."), value
+
+
+def time_of(text):
+    """Seconds since the epoch, an ISO 8601 date and time (UTC unless it says otherwise), or ``+SECONDS`` after the
+    first packet. Returns ns since the epoch, or a timedelta."""
+    if re.fullmatch(r"\+\d+(\.\d+)?", text):
+        return datetime.timedelta(seconds=float(text))
+    if re.fullmatch(r"\d+(\.\d{1,9})?", text):
+        whole, _, fraction = text.partition(".")
+        return int(whole) * NS_PER_S + int(fraction.ljust(9, "0"))
+    try:
+        moment = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected seconds since the epoch, a date and time, or +SECONDS, got {text!r}") from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=datetime.UTC)
+    return round(moment.timestamp() * 10**6) * 1000
+
+
+def count(text):
+    """A number of connections or packets: 1000, 10k, 4M."""
+    match = re.fullmatch(r"(\d+)([kM]?)", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"expected a number such as 1000, 10k or 4M, got {text!r}")
+    return int(match[1]) * {"": 1, "k": 1000, "M": 10**6}[match[2]]
+
+
+def add_tracking(parser):
+    """Captures, and how they are tracked."""
+    parser.add_argument("captures", nargs="+", metavar="CAPTURE",
+                        help="pcap or pcapng file, also .gz or .zst; a glob; - for standard input")
+    parser.add_argument("--sysctl", action="append", type=sysctl, default=[], metavar="NAME=VALUE",
+                        help="a setting of Linux, e.g. nf_conntrack_tcp_loose=0 (repeatable)")
+    parser.add_argument("--checksum", choices=("on", "off", "auto"), default="auto",
+                        help="verify checksums; auto: until the capture shows that a network card makes them")
+    parser.add_argument("--max", type=count, default=0, metavar="N",
+                        help="most connections at a time; 0 (default): no limit")
+    parser.add_argument("--seed", type=int, metavar="N", help="make what Linux leaves to chance repeatable")
+    parser.add_argument("--at", type=time_of, metavar="TIME",
+                        help="the table as of a time: seconds since the epoch, date and time, or +SECONDS")
+    parser.add_argument("--quiet", action="store_true", help="no progress and no summary")
+
+
+def tracker_from(args, **keep):
+    """A tracker with the options' settings."""
+    from fastct.tracker import Tracker
+    return Tracker(sysctls=dict(args.sysctl), max_entries=args.max, checksum=args.checksum, seed=args.seed, **keep)

@@ -1,0 +1,176 @@
+"""Outputs: rows into files, by the ending of their names, a block at a time.
+
+    .txt      lines as conntrack prints them (connections, events)
+    .csv      comma-separated, with a header
+    .jsonl    one JSON object a line
+    .arrow    Arrow IPC file         .parquet    Parquet file
+
+A file appears under its name when it is complete: until ``close`` it has a temporary one.
+"""
+import contextlib
+import os
+import stat
+import sys
+
+from fastct.columns import KINDS
+from fastct.errors import ConfigError
+from fastct.export.cells import CellFormat
+from fastct.export.lines import format_connections, format_events
+
+LINES = {"connections": format_connections, "events": format_events}
+COLUMNAR = (".arrow", ".parquet")
+SUFFIXES = (".txt", ".csv", ".jsonl", *COLUMNAR)
+GROUP_ROWS = 1 << 16        # rows of an Arrow batch or a Parquet row group
+
+
+def _format(suffix, kind):
+    """What turns rows into pieces of bytes, and the header."""
+    if suffix == ".txt":
+        if kind not in LINES:
+            raise ConfigError(f"{kind} have no .txt form; known are {', '.join(SUFFIXES[1:])}")
+        return lambda rows: [LINES[kind](rows)], b""
+    cells = CellFormat(kind, suffix == ".jsonl")
+    return cells.format, cells.header
+
+
+class _Bytes:
+    """Rows as text into a file object."""
+
+    def __init__(self, file, suffix, kind):
+        self._file = file
+        self._pieces, header = _format(suffix, kind)
+        file.write(header)
+
+    def write(self, rows):
+        for piece in self._pieces(rows):
+            self._file.write(piece)
+
+    def finish(self):
+        self._file.flush()
+
+
+class _Columnar:
+    """Rows as Arrow or Parquet into a file object; small blocks are gathered."""
+
+    def __init__(self, file, suffix, kind):
+        import numpy as np
+
+        from fastct.export.arrow import arrow_batch, pa
+        self._batch, self._join = arrow_batch, np.concatenate
+        schema = arrow_batch(np.empty(0, dtype=KINDS[kind][0])).schema
+        if suffix == ".arrow":
+            self._sink = pa.ipc.new_file(file, schema)
+        else:
+            import pyarrow.parquet
+            self._sink = pyarrow.parquet.ParquetWriter(file, schema)
+        self._held, self._rows = [], 0
+
+    def write(self, rows):
+        self._held.append(rows)
+        self._rows += len(rows)
+        if self._rows >= GROUP_ROWS:
+            self._put()
+
+    def _put(self):
+        if self._held:
+            self._sink.write_batch(self._batch(self._join(self._held)))
+        self._held, self._rows = [], 0
+
+    def finish(self):
+        self._put()
+        self._sink.close()
+
+
+class Writer:
+    """An output that is being written; ``close`` completes it, ``abort`` leaves nothing behind.
+
+    Raises
+    ------
+    ConfigError
+        If the ending of the name is not known, or the file cannot be written.
+    """
+
+    def __init__(self, path, kind):
+        suffix = os.path.splitext(path)[1].lower()
+        device = os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path)
+        if suffix not in SUFFIXES:
+            if not device:
+                raise ConfigError(f"{path}: the ending says the format; known are {', '.join(SUFFIXES)}")
+            suffix = ".csv" if kind == "packets" else ".txt"
+        self._path, self._temporary = path, path if device else f"{path}.{os.getpid()}.part"
+        self._rename = not device
+        if os.path.isdir(path):
+            raise ConfigError(f"cannot write {path}: is a directory")
+        try:
+            self._file = open(self._temporary, "wb")
+        except OSError as error:
+            raise ConfigError(f"cannot write {path}: {error.strerror.lower()}") from None
+        try:
+            self._form = (_Columnar if suffix in COLUMNAR else _Bytes)(self._file, suffix, kind)
+        except ImportError as error:
+            self.abort()
+            raise ConfigError(f"{path}: {error}") from None
+        except BaseException:
+            self.abort()
+            raise
+
+    def write(self, rows):
+        """Append rows."""
+        try:
+            self._form.write(rows)
+        except OSError as error:
+            raise ConfigError(f"cannot write {self._path}: {error.strerror.lower()}") from None
+
+    def close(self):
+        """Complete the file and give it its name."""
+        try:
+            self._form.finish()
+            self._file.close()
+            if self._rename:
+                os.replace(self._temporary, self._path)
+        except OSError as error:
+            self.abort()
+            raise ConfigError(f"cannot write {self._path}: {error.strerror.lower()}") from None
+
+    def abort(self):
+        """Give up: remove what was written."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+        if self._rename:
+            with contextlib.suppress(OSError):
+                os.remove(self._temporary)
+
+
+class StandardOutput:
+    """Rows on standard output.
+
+    When the reader goes away, ``broken`` is set; with ``stop`` BrokenPipeError is raised as well, otherwise further
+    rows are dropped in silence, since other outputs still want them.
+    """
+
+    def __init__(self, kind, suffix=".txt", stop=True):
+        self.broken, self._stop = False, stop
+        self._form = _Bytes(sys.stdout.buffer, suffix, kind)
+
+    def write(self, rows):
+        """Append rows."""
+        self._guarded(lambda: self._form.write(rows))
+
+    def close(self):
+        """Hand everything on."""
+        self._guarded(self._form.finish)
+
+    def abort(self):
+        """Nothing is left behind here."""
+
+    def _guarded(self, act):
+        if self.broken:
+            return
+        try:
+            act()
+        except BrokenPipeError:
+            self.broken = True
+            # What is buffered has nowhere to go; without this the interpreter complains when it ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            if self._stop:
+                raise
