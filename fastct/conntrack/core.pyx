@@ -223,6 +223,7 @@ cdef void ct_destroy(ct_t* ct, uint32_t slot, uint64_t when, ct_end end) noexcep
         if row != NULL:
             ct_row(ct, slot, when, row)
             row.stop_ns = when
+            row.timeout = 0
             row.end = <uint8_t>end
     table_remove(&ct.table, slot)
 
