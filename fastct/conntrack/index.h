@@ -39,16 +39,16 @@ static inline unsigned line_match(const line_t *line, uint16_t tag) {
 
 static inline unsigned line_used(const line_t *line) { return line_match(line, 0) ^ 0xffu; }
 
-/* Used places whose coarse deadline lies before `now`, both modulo 256. */
+/* Used places whose coarse deadline is `now` or lies before it, both modulo 256: they may have expired. */
 static inline unsigned line_due(const line_t *line, uint8_t now) {
     unsigned mask = 0;
 #ifdef __SSE2__
     __m128i due = _mm_loadl_epi64((const __m128i *)line->due);
     __m128i ahead = _mm_sub_epi8(_mm_set1_epi8((char)now), due);
-    mask = (unsigned)_mm_movemask_epi8(_mm_cmpgt_epi8(ahead, _mm_setzero_si128())) & 0xffu;
+    mask = (unsigned)_mm_movemask_epi8(_mm_cmpgt_epi8(ahead, _mm_set1_epi8(-1))) & 0xffu;
 #else
     for (int i = 0; i < LINE_PLACES; i++)
-        mask |= (unsigned)((int8_t)(uint8_t)(now - line->due[i]) > 0) << i;
+        mask |= (unsigned)((int8_t)(uint8_t)(now - line->due[i]) >= 0) << i;
 #endif
     return mask & line_used(line);
 }

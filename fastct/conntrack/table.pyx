@@ -203,6 +203,8 @@ cdef uint32_t table_insert(table_t* t, const packet_t* p, const conn_t* fresh, u
         t.addr6[slot].half[1] = load_u64(p.addr6[0] + 8)
         t.addr6[slot].half[2] = load_u64(p.addr6[1])
         t.addr6[slot].half[3] = load_u64(p.addr6[1] + 8)
+    if t.sweep_began == 0:
+        t.sweep_began = t.sweep_began_before = now      # nothing is older: coarse deadlines can be trusted
     t.count += 1
     if t.count * 100 > t.n_lines * <uint64_t>(8 * LOAD_PERCENT):
         split_line(t)
@@ -296,8 +298,6 @@ cdef int table_sweep(table_t* t, uint64_t now, uint32_t* lines_left, uint32_t* e
     cdef line_t* line
     cdef uint8_t coarse = <uint8_t>(now >> DUE_SHIFT)
     cdef bint trust
-    if t.sweep_began == 0:
-        t.sweep_began = t.sweep_began_before = now
     while lines_left[0]:
         if t.sweep_line >= t.n_lines:
             t.sweep_line = 0

@@ -1,0 +1,165 @@
+"""The command line as a user meets it: outputs, messages, exit statuses."""
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import fastct
+from fastct.capture import PcapWriter
+
+HOST = "pcaps/host_10.1.1.2.pcap"
+
+
+def run(*args, **options):
+    return subprocess.run([sys.executable, "-m", "fastct", *map(str, args)], capture_output=True, text=True, timeout=60,
+                          **options)
+
+
+def test_track_prints_connections_and_summary():
+    done = run("track", HOST)
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert len(lines) == 5
+    assert lines[0].startswith("udp      17 ")
+    assert "src=10.1.1.2 dst=10.1.1.53" in lines[0]
+    assert any("src=10.1.1.9 dst=10.1.1.2" in line and "dport=21" in line for line in lines)
+    assert "connections  5: tcp 4 (TIME_WAIT 4), udp 1" in done.stderr
+
+
+def test_quiet_leaves_the_listing():
+    done = run("track", HOST, "--quiet")
+    assert done.stderr == ""
+    assert len(done.stdout.splitlines()) == 5
+
+
+def test_outputs_agree(tmp_path):
+    paths = {suffix: tmp_path / f"out.{suffix}" for suffix in ("csv", "jsonl", "txt", "arrow", "parquet")}
+    for path in paths.values():
+        assert run("track", HOST, "-o", path, "--packets", tmp_path / "p.csv", "--quiet").returncode == 0
+    table = list(csv.DictReader(paths["csv"].open()))
+    objects = [json.loads(line) for line in paths["jsonl"].open()]
+    assert [row["orig_src"] for row in table] == [row["orig_src"] for row in objects]
+    assert len(paths["txt"].read_text().splitlines()) == len(table) == 5
+    pyarrow = pytest.importorskip("pyarrow")
+    import pyarrow.parquet
+    arrow = pyarrow.ipc.open_file(paths["arrow"]).read_all()
+    assert arrow.to_pylist() == pyarrow.parquet.read_table(paths["parquet"]).to_pylist()
+    assert arrow.column("orig_dport").to_pylist() == [int(row["orig_dport"]) for row in table]
+    packets = list(csv.DictReader((tmp_path / "p.csv").open()))
+    assert [int(row["packet"]) for row in packets] == list(range(1, 63))
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_at_a_time():
+    lines = run("track", HOST, "--at", "+0.01", "--quiet").stdout.splitlines()
+    assert len(lines) < 5
+
+
+def test_events():
+    lines = run("events", HOST, "--quiet").stdout.splitlines()
+    assert lines[0].split("\t")[1].startswith("    [NEW] udp")
+    assert lines == sorted(lines, key=lambda line: line.split("]")[0])
+
+
+@pytest.mark.parametrize(("make", "message"), [
+    (lambda path: None, "no such file"),
+    (lambda path: path.mkdir(), "is a directory"),
+    (lambda path: path.write_bytes(b""), "empty file"),
+    (lambda path: path.write_bytes(b"hello, world" * 9), "not a capture file"),
+])
+def test_unreadable_input(tmp_path, make, message):
+    path = tmp_path / "input"
+    make(path)
+    done = run("track", path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == f"fastct: error: {path}: {message}" + done.stderr.partition(message)[2]
+    assert done.stderr.count("\n") == 1
+
+
+def test_link_type_is_named(tmp_path):
+    path = tmp_path / "wlan.pcap"
+    path.write_bytes(bytes.fromhex("d4c3b2a1020004000000000000000000ffff000069000000") + bytes(16))
+    done = run("track", path)
+    assert done.returncode == 2
+    assert "105" in done.stderr
+    assert "IEEE802_11" in done.stderr
+
+
+def test_truncated_input_is_reported(tmp_path):
+    path = tmp_path / "cut.pcap"
+    with open(HOST, "rb") as whole:
+        path.write_bytes(whole.read()[:-10])
+    done = run("track", path)
+    assert done.returncode == 1
+    assert len(done.stdout.splitlines()) == 5
+    assert "warning" in done.stderr
+    assert "after packet 61, at byte" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["missing/out.csv", "out.xyz", "."])
+def test_unwritable_output(tmp_path, name):
+    done = run("track", HOST, "-o", tmp_path / name)
+    assert done.returncode == 2
+    assert done.stderr.startswith("fastct: error: ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("args", [["track"], ["track", HOST, "--checksum", "maybe"], ["track", HOST, "--at", "noon"],
+                                  ["nonsense"], ["track", HOST, "--sysctl", "nf_conntrack_nonsense=1"], []])
+def test_wrong_usage(args):
+    done = run(*args)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """A capture with more connections than a pipe holds."""
+    path = tmp_path_factory.mktemp("many") / "many.pcap"
+    with PcapWriter(path) as writer:
+        for block in fastct.open(HOST):
+            data = bytearray(block[0][2])
+            for number in range(20_000):
+                data[26:30] = (0x0A000000 + number).to_bytes(4, "big")
+                writer.write(number, bytes(data))
+            break
+    return path
+
+
+def test_closed_pipe(many):
+    done = subprocess.run(f"{sys.executable} -m fastct track --checksum off {many} | head -1; echo ${{PIPESTATUS[0]}}",
+                          shell=True, executable="/bin/bash", capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines()[1:] == ["141"]
+    assert done.stderr == ""
+
+
+def test_closed_pipe_leaves_other_outputs_whole(many, tmp_path):
+    command = f"{sys.executable} -m fastct track --checksum off --quiet {many} --packets {tmp_path}/p.csv | head -1"
+    subprocess.run(command, shell=True, executable="/bin/bash", capture_output=True, timeout=60, check=True)
+    assert len((tmp_path / "p.csv").read_text().splitlines()) == 20_001
+
+
+def test_interrupted(tmp_path):
+    with open(HOST, "rb") as whole:
+        data = whole.read()
+    process = subprocess.Popen([sys.executable, "-m", "fastct", "track", "-", "-o", tmp_path / "out.csv"],
+                               stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=False)
+    process.stdin.write(data)
+    process.stdin.flush()
+    time.sleep(1.5)
+    os.kill(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert b"interrupted" in errors
+    assert b"Traceback" not in errors
+
+
+def test_help_and_version():
+    assert "examples:" in run("track", "-h").stdout
+    assert run("--version").stdout == f"fastct {fastct.__version__}\n"
