@@ -25,10 +25,7 @@ cflags = ["-fno-strict-aliasing", "-fvisibility=hidden", "-Wall", "-Wextra", "-W
 cflags += ["-O1", "-g"] if DEBUG or SANITIZE else ["-O3", "-g1"]
 lflags = []
 if SANITIZE:
-    sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize=function",
-                  "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"]
-    sanitizers.remove("-fno-sanitize=function")  # a clang word; gcc has no such check
-    cflags += sanitizers
+    cflags += ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"]
     lflags += ["-fsanitize=address,undefined"]
 if MARCH:
     cflags.append(f"-march={MARCH}")

@@ -38,7 +38,6 @@ from fastct.conntrack.core cimport (
     ct_icmp_error,
     ct_in,
     ct_init,
-    ct_number,
     ct_result_t,
     ct_t,
     ct_row,

@@ -152,14 +152,25 @@ class _Progress:
             self._next = time.monotonic() + PROGRESS_S
 
 
-def _feed(source, tracker, packets, at):
+class _Until:
+    """The moment up to which packets count, if there is one."""
+
+    def __init__(self, at):
+        self.ns = at
+
+    def cut(self, frames):
+        """The frames of a block that are not later."""
+        if isinstance(self.ns, datetime.timedelta):
+            self.ns = frames[0][0] + self.ns // datetime.timedelta(microseconds=1) * 1000
+        if self.ns is None or frames.until(self.ns) == len(frames):
+            return frames
+        return frames.part(0, frames.until(self.ns))
+
+
+def _feed(source, tracker, packets, until):
     """Run the blocks of a source through the tracker; yields after each."""
     for frames in source:
-        if isinstance(at, datetime.timedelta):
-            at = frames[0][0] + at // datetime.timedelta(microseconds=1) * 1000
-        part = frames
-        if at is not None and frames.until(at) < len(frames):
-            part = frames.part(0, frames.until(at))
+        part = until.cut(frames)
         rows = tracker.process(part, rows=packets is not None)
         if packets is not None and len(rows):
             packets(rows)
@@ -194,9 +205,10 @@ def replay(source, tracker, *, connections=None, packets=None, events=None, at=N
     ended = _Ended(tracker, connections if at is None and connections else lambda rows: None)
     happened = _Events(tracker, events or (lambda rows: None))
     ticker = _Progress(progress, source)
+    until = _Until(at)
     interrupted = False
     try:
-        for _ in _feed(source, tracker, packets, at):
+        for _ in _feed(source, tracker, packets, until):
             ended.collect()
             happened.collect()
             if max(ended.rows, happened.rows) >= HELD_ROWS:
@@ -208,7 +220,7 @@ def replay(source, tracker, *, connections=None, packets=None, events=None, at=N
             ticker.tick()
     except KeyboardInterrupt:
         interrupted = True
-    tracker.gc.sweep(at if not interrupted else None)
+    tracker.gc.sweep(None if interrupted or not tracker.stats["packets"] else until.ns)
     for log in (ended, happened):
         log.collect()
         log.release(np.iinfo(np.uint64).max)

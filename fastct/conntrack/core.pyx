@@ -4,7 +4,7 @@ protocol, or for want of room.
     ct_in ──► table_find ──► (expired? end it) ──► none: begin ──► l4_new, l4_packet, insert
                                                └─► one: advance ──► l4_packet ──► accept, invalid, reopen, end
 """
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 cimport cython
@@ -13,9 +13,7 @@ from fastct.conntrack.arena cimport arena_free, arena_init
 from fastct.conntrack.conn cimport (
     DIR_ORIGINAL,
     DIR_REPLY,
-    IPS_ASSURED,
     IPS_CONFIRMED,
-    IPS_DYING,
     IPS_EXPECTED,
     IPS_SEEN_REPLY,
     NO_SLOT,

@@ -30,7 +30,14 @@ from fastct.conntrack.opts cimport (
     OPT_TCP_UNACK,
     ct_opts_t,
 )
-from fastct.conntrack.tcp_window cimport WINDOW_ACCEPT, WINDOW_INVALID, segment_end, tcp_options, tcp_window, window_verdict
+from fastct.conntrack.tcp_window cimport (
+    WINDOW_ACCEPT,
+    WINDOW_INVALID,
+    segment_end,
+    tcp_options,
+    tcp_window,
+    window_verdict,
+)
 from fastct.conntrack.verdict cimport (
     CT_ACCEPT,
     CT_INVALID,
@@ -270,7 +277,8 @@ cdef bint judge_rst(const conn_t* c, const packet_t* p, int direction, const ct_
     return True
 
 
-cdef void shorten_on_invalid(conn_t* c, int direction, uint8_t index, uint64_t now, const ct_opts_t* opts) noexcept nogil:
+cdef void shorten_on_invalid(conn_t* c, int direction, uint8_t index, uint64_t now,
+                             const ct_opts_t* opts) noexcept nogil:
     """Both ends seem to close while every FIN and RST misses the window: do not keep the entry for days."""
     cdef tcp_conn_t* t = &c.proto.tcp
     cdef uint64_t shorter

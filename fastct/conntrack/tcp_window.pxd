@@ -16,4 +16,5 @@ cdef inline uint32_t segment_end(const packet_t* p) noexcept nogil:
 
 
 cdef void tcp_options(const packet_t* p, tcp_side_t* side) noexcept nogil
-cdef window_verdict tcp_window(conn_t* c, packet_t* p, int direction, uint8_t index, const ct_opts_t* opts) noexcept nogil
+cdef window_verdict tcp_window(conn_t* c, packet_t* p, int direction, uint8_t index,
+                               const ct_opts_t* opts) noexcept nogil

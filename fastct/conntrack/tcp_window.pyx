@@ -235,7 +235,8 @@ cdef bint prepare(conn_t* c, const packet_t* p, int direction, uint32_t* seq, ui
     return True
 
 
-cdef window_verdict tcp_window(conn_t* c, packet_t* p, int direction, uint8_t index, const ct_opts_t* opts) noexcept nogil:
+cdef window_verdict tcp_window(conn_t* c, packet_t* p, int direction, uint8_t index,
+                               const ct_opts_t* opts) noexcept nogil:
     """Judge a segment by the windows of both sides, and update them if it is in."""
     cdef tcp_conn_t* t = &c.proto.tcp
     cdef tcp_side_t* sender = &t.side[direction]

@@ -122,7 +122,6 @@ cdef char* put_cell(char* out, const cell_t* c, const uint8_t* row, uint8_t l3pr
     """The value of a cell; nothing if empty."""
     cdef const uint8_t* p = row + c.offset
     cdef uint64_t value
-    cdef char* begin
     if c.form >= FORM_ADDRESS:
         return put_bytes(out, c, p, l3proto, json)
     value = value_at(p, c.size)

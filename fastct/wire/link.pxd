@@ -14,7 +14,8 @@ cdef enum:
 cdef int link_other(const uint8_t* frame, uint32_t cap_len, uint16_t linktype, uint32_t* offset) noexcept nogil
 
 
-cdef inline int link_network(const uint8_t* frame, uint32_t cap_len, uint16_t linktype, uint32_t* offset) noexcept nogil:
+cdef inline int link_network(const uint8_t* frame, uint32_t cap_len, uint16_t linktype,
+                             uint32_t* offset) noexcept nogil:
     """Find the IP header.
 
     => ``offset`` is where it starts; the bytes there may be missing.

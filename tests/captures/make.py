@@ -45,8 +45,8 @@ def host_10_1_1_2(path):
         hosts = net.switch(["10.1.1.2/24", "10.1.1.53/24", "10.1.1.80/24", "10.1.1.9/24"])
         host = hosts["10.1.1.2"]
         hosts["10.1.1.80"].start(PYTHON, "-m", "http.server", "80", "--directory", files)
-        hosts["10.1.1.53"].start("dnsmasq", "--keep-in-foreground", "--no-resolv", "--no-hosts", "--conf-file=/dev/null",
-                                 "--pid-file=", "--address=/www.example.test/10.1.1.80")
+        hosts["10.1.1.53"].start("dnsmasq", "--keep-in-foreground", "--no-resolv", "--no-hosts", "--pid-file=",
+                                 "--conf-file=/dev/null", "--address=/www.example.test/10.1.1.80")
         host.start(PYTHON, "-m", "pyftpdlib", "-i", "10.1.1.2", "-p", "21", "-d", files, "-r", "40000-40010")
         time.sleep(2)
         with captured(host, path):

@@ -72,7 +72,8 @@ class Network(contextlib.ExitStack):
             host.run("ip", "link", "set", name, "address", f"02:00:00:00:00:{self._macs:02x}")
             host.run("ethtool", "-K", name, "tx", "off", "rx", "off", "tso", "off", "gso", "off", "gro", "off")
             # No router solicitations: the captures are to hold what their scripts did.
-            host.run("sysctl", "-qw", f"net.ipv6.conf.{name}.accept_dad=0", f"net.ipv6.conf.{name}.router_solicitations=0")
+            for key in ("accept_dad", "router_solicitations"):
+                host.run("sysctl", "-qw", f"net.ipv6.conf.{name}.{key}=0")
             host.run("ip", "link", "set", name, "up")
 
     def switch(self, addresses):

@@ -45,10 +45,10 @@ def test_outputs_agree(tmp_path):
     objects = [json.loads(line) for line in paths["jsonl"].open()]
     assert [row["orig_src"] for row in table] == [row["orig_src"] for row in objects]
     assert len(paths["txt"].read_text().splitlines()) == len(table) == 5
-    pyarrow = pytest.importorskip("pyarrow")
-    import pyarrow.parquet
+    parquet = pytest.importorskip("pyarrow.parquet")
+    import pyarrow
     arrow = pyarrow.ipc.open_file(paths["arrow"]).read_all()
-    assert arrow.to_pylist() == pyarrow.parquet.read_table(paths["parquet"]).to_pylist()
+    assert arrow.to_pylist() == parquet.read_table(paths["parquet"]).to_pylist()
     assert arrow.column("orig_dport").to_pylist() == [int(row["orig_dport"]) for row in table]
     packets = list(csv.DictReader((tmp_path / "p.csv").open()))
     assert [int(row["packet"]) for row in packets] == list(range(1, 63))

@@ -40,8 +40,8 @@ class Model:
 
 
 END_POINTS = st.tuples(st.integers(1, 4), st.integers(1, 3))
-PACKETS = st.lists(st.tuples(END_POINTS, END_POINTS, st.integers(0, 40), st.sampled_from((0, 1, S, 3 * S, 29 * S, 31 * S))),
-                   max_size=60)
+STEPS = st.sampled_from((0, 1, S, 3 * S, 29 * S, 31 * S))
+PACKETS = st.lists(st.tuples(END_POINTS, END_POINTS, st.integers(0, 40), STEPS), max_size=60)
 
 
 def frame(src, dst, payload):
