@@ -1,0 +1,3 @@
+SYSCTLS: dict[str, int]
+PREFIX: str
+SECONDS_MAX: int

@@ -1,0 +1,14 @@
+import numpy as np
+
+CTSTATES: tuple[str, ...]
+CTDIRS: tuple[str, ...]
+VERDICTS: tuple[str, ...]
+DECIDERS: tuple[str, ...]
+STATES: tuple[str, ...]
+ENDS: tuple[str, ...]
+EVENTS: tuple[str, ...]
+HELPERS: tuple[str, ...]
+
+CONNECTION_DTYPE: np.dtype[np.void]
+PACKET_DTYPE: np.dtype[np.void]
+EVENT_DTYPE: np.dtype[np.void]

@@ -1,0 +1,5 @@
+from typing import Any
+
+Reason: Any
+TEXT: dict[Any, str]
+REASONS: tuple[str, ...]
