@@ -210,7 +210,9 @@ cdef inline bint answers_ignored_syn(const tcp_conn_t* t, const packet_t* p, int
 
 
 cdef void adopt_ignored_syn(tcp_conn_t* t, int direction) noexcept nogil:
-    """Take the ignored SYN as the beginning after all."""
+    """Take the ignored SYN as the beginning after all. All that stays of the answering side is that it was picked up
+    in mid-stream and is not held to windows."""
+    cdef uint8_t liberal = t.side[direction].flags & TCP_BE_LIBERAL
     cdef tcp_side_t* opener = &t.side[t.last_dir]
     opener.end = opener.maxend = t.last_end
     opener.maxwin = t.last_win if t.last_win else 1
@@ -218,6 +220,7 @@ cdef void adopt_ignored_syn(tcp_conn_t* t, int direction) noexcept nogil:
     t.last_flags &= ~TCP_EXPECT_CHALLENGE_ACK
     opener.flags = t.last_flags
     memset(&t.side[direction], 0, sizeof(tcp_side_t))
+    t.side[direction].flags = liberal
 
 
 cdef void remember_ignored(tcp_conn_t* t, const packet_t* p, int direction, uint8_t index, uint8_t old) noexcept nogil:

@@ -78,10 +78,13 @@ cdef const uint8_t* next_option(const uint8_t** at, const uint8_t* end) noexcept
 
 
 cdef void tcp_options(const packet_t* p, tcp_side_t* side) noexcept nogil:
-    """Window scale and SACK-permitted of a SYN; forgets all else but the liberal flag."""
+    """Window scale and SACK-permitted of a SYN; forgets all else but the liberal flag. A SYN without any options
+    leaves what was known."""
     cdef const uint8_t* at = p.data + p.l4_off + 20
     cdef const uint8_t* end = at + p.options_len
     cdef const uint8_t* option
+    if p.options_len == 0:
+        return
     side.scale = 0
     side.flags &= TCP_BE_LIBERAL
     while True:

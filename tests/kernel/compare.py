@@ -1,0 +1,103 @@
+"""The same packets through the kernel and through fastct, compared after every one.
+
+    python -m tests.kernel.compare [--packets N] [--seed N] [--sysctl NAME=VALUE ...]
+"""
+import argparse
+import re
+import subprocess
+import sys
+import time
+from collections import defaultdict
+
+from tests.kernel.generator import random_packets
+from tests.kernel.kernel import Kernel
+from tests.kernel.namespace import isolated
+from tests.kernel.subject import Subject
+
+KEPT = 12                   # differences that are reported
+TIMEOUT = re.compile(r"^(\w+ +\d+) (\d+) ")
+
+
+def run(packets, sysctls):
+    """Send packets through both; returns differences (as text), counts and speed. In a namespace of its own."""
+    kernel, subject = Kernel(), Subject()
+    kernel.configure(sysctls)
+    subject.configure(sysctls)
+    history, differences, flows = defaultdict(list), [], set()
+    began = time.monotonic()
+    for number, packet in enumerate(packets, 1):
+        theirs, now = kernel.send(packet)
+        ours = subject.send(packet, now)
+        flows.add(packet.flow)
+        line = f"{number} side {packet.side} {packet.label}: kernel {tuple(theirs)}"
+        if packet.flow:
+            history[packet.flow].append(line)
+        if theirs.differs(ours):
+            differences.append("\n".join([*history[packet.flow][-9:-1], f"{line}", f"    fastct {tuple(ours)}",
+                                          f"    {packet.data.hex()}"]))
+            if packet.flow:
+                history[packet.flow].append("    (differed)")
+    spent = time.monotonic() - began
+    text = listing_differences(kernel.listing(), subject.listing())
+    return {"packets": number, "connections": len(flows), "differences": differences, "listing": text,
+            "lines": len(kernel.listing()), "rate": number / spent}
+
+
+def listing_differences(theirs, ours):
+    """Lines of one listing that the other lacks, a second of timeout apart allowed."""
+    def parsed(lines):
+        rows = {}
+        for line in lines:
+            match = TIMEOUT.match(line)
+            # conntrack prints use=2 while it looks at an entry itself
+            rows[TIMEOUT.sub(r"\1 ", line).replace("use=2", "use=1")] = int(match[2]) if match else 0
+        return rows
+    theirs, ours = parsed(theirs), parsed(ours)
+    found = [f"kernel only: {line}" for line in theirs if line not in ours]
+    found += [f"fastct only: {line}" for line in ours if line not in theirs]
+    found += [f"timeout {theirs[line]}, fastct {ours[line]}: {line}" for line in theirs
+              if line in ours and abs(theirs[line] - ours[line]) > 1]
+    return found
+
+
+def compare_random(seed, count, sysctls):
+    """``count`` random packets; as ``run``."""
+    return run(random_packets(seed, count), sysctls)
+
+
+def shortest(packets, sysctls):
+    """The shortest part of a failing sequence that still fails: packets are left out one after the other."""
+    packets = list(packets)
+    at = 0
+    while at < len(packets):
+        tried = packets[:at] + packets[at + 1:]
+        if tried and isolated(run, tried, sysctls)["differences"]:
+            packets = tried
+        else:
+            at += 1
+    return packets
+
+
+def main(argv):
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--packets", type=int, default=20_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--sysctl", action="append", default=[], metavar="NAME=VALUE")
+    args = parser.parse_args(argv)
+    sysctls = {name: int(value) for name, value in (text.split("=") for text in args.sysctl)}
+    result = isolated(compare_random, args.seed, args.packets, sysctls)
+    for text in result["differences"][:KEPT]:
+        print(text, end="\n\n")
+    for text in result["listing"][:KEPT]:
+        print(text)
+    print(f"seed {args.seed}: {result['packets']} packets, {result['connections']} connections, "
+          f"{len(result['differences'])} differences; {result['lines']} lines listed, {len(result['listing'])} differ; "
+          f"{result['rate']:.0f} packets/s")
+    return 1 if result["differences"] or result["listing"] else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"{error}")

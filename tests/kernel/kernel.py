@@ -1,0 +1,121 @@
+"""The running kernel as a tracker: raw packets in, its opinion out.
+
+    write to f0 or f1 (TUN) ──► PREROUTING: conntrack ──► forward ──► POSTROUTING: class into DSCP ──► read from f1 or f0
+
+A TUN device hands a packet to the stack inside ``write``, so when that returns the packet has left through the other
+device or will never. Its DSCP field then says what class and direction conntrack gave it; the entry is asked for over
+netlink. Must run in a namespace of its own.
+"""
+import fcntl
+import os
+import struct
+import subprocess
+import time
+
+from tests.kernel.ctnetlink import Conntrack
+from tests.kernel.observation import Observation
+
+TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
+CLASSES = {"new": 1, "established": 2, "related": 3, "invalid": 4, "untracked": 5}
+NAMES = {number: name.upper() for name, number in CLASSES.items()}
+REPLY = 8
+SYSCTL = "/proc/sys/net/"
+
+
+def ruleset():
+    """nft rules that put the class of a packet into its DSCP field."""
+    rules = []
+    for family in ("ip", "ip6"):
+        for name, number in CLASSES.items():
+            if name in ("invalid", "untracked"):
+                rules.append(f"ct state {name} {family} dscp set {number}")
+                continue
+            for direction, add in (("original", 0), ("reply", REPLY)):
+                rules.append(f"ct state {name} ct direction {direction} {family} dscp set {number + add}")
+    return "table inet t { chain post { type filter hook postrouting priority 350;\n" + "\n".join(rules) + "\n}\n}\n"
+
+
+def write_sysctl(name, value):
+    with open(SYSCTL + name.replace(".", "/"), "w") as file:
+        file.write(str(value))
+
+
+class Kernel:
+    """Conntrack of the namespace this process is in."""
+
+    def __init__(self):
+        for name in ("ipv4.ip_forward", "ipv6.conf.all.forwarding"):
+            write_sysctl(name, 1)
+        for name in ("ipv4.conf.all.rp_filter", "ipv4.conf.default.rp_filter", "ipv4.conf.all.send_redirects",
+                     "ipv4.conf.default.send_redirects"):
+            write_sysctl(name, 0)
+        self._files = [self._device(name) for name in ("f0", "f1")]
+        for number, name in enumerate(("f0", "f1"), 1):
+            self._ip("route", "add", f"10.{number}.0.0/16", "dev", name)
+            self._ip("-6", "route", "add", f"fd00:{number}::/64", "dev", name)
+        subprocess.run(["nft", "-f", "-"], input=ruleset(), text=True, check=True)
+        write_sysctl("netfilter.nf_conntrack_acct", 1)
+        self._conntrack = Conntrack()
+        self._drain()
+
+    @staticmethod
+    def _ip(*words):
+        subprocess.run(["ip", *words], check=True)
+
+    def _device(self, name):
+        file = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
+        fcntl.ioctl(file, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TUN | IFF_NO_PI))
+        write_sysctl(f"ipv6.conf.{name}.router_solicitations", 0)
+        write_sysctl(f"ipv6.conf.{name}.addr_gen_mode", 1)      # no address, so nothing of its own to say
+        self._ip("link", "set", name, "up")
+        return file
+
+    def _drain(self):
+        """Throw away what lies in the devices."""
+        for file in self._files:
+            while self._read(file) is not None:
+                pass
+
+    @staticmethod
+    def _read(file):
+        try:
+            return os.read(file, 70_000)
+        except BlockingIOError:
+            return None
+
+    def configure(self, sysctls):
+        """Set ``nf_conntrack_*``."""
+        for name, value in sysctls.items():
+            write_sysctl(f"netfilter.{name}", value)
+
+    def send(self, packet):
+        """What the kernel makes of a ``generator.Packet``, and when (ns since the epoch)."""
+        now = time.time_ns()
+        os.write(self._files[packet.side], packet.data)
+        out = self._read(self._files[1 - packet.side])
+        while out is not None and not self._is(packet.data, out):
+            out = self._read(self._files[1 - packet.side])
+        entry = self._conntrack.get(packet.flow) if packet.flow else None
+        return Observation(*self._class(out), entry), now
+
+    @staticmethod
+    def _is(sent, out):
+        """Whether what came out is what was sent (and not an error message of the kernel's own)."""
+        return len(sent) == len(out) and sent[0] >> 4 == out[0] >> 4 and sent[-4:] == out[-4:]
+
+    @staticmethod
+    def _class(out):
+        if out is None:
+            return "", ""
+        dscp = out[1] >> 2 if out[0] >> 4 == 4 else (int.from_bytes(out[:2], "big") >> 6) & 0x3F
+        name = NAMES.get(dscp & ~REPLY, "")
+        return name, ("REPLY" if dscp & REPLY else "ORIGINAL") if name in ("NEW", "ESTABLISHED", "RELATED") else ""
+
+    @staticmethod
+    def listing():
+        """The table as conntrack(8) prints it."""
+        lines = []
+        for family in ("ipv4", "ipv6"):
+            lines += subprocess.run(["conntrack", "-L", "-f", family], capture_output=True, text=True,
+                                    check=True).stdout.splitlines()
+        return lines

@@ -1,0 +1,37 @@
+"""fastct, asked the same questions as the kernel."""
+from ipaddress import ip_address
+
+import fastct
+from fastct.export.lines import format_connections
+from fastct.records import CTDIRS, CTSTATES
+from tests.kernel.observation import Observation
+
+RAW = 101
+
+
+class Subject:
+    """A tracker behind the kernel's face."""
+
+    def __init__(self):
+        self._tracker = fastct.Tracker(checksum="on", seed=1)
+
+    def configure(self, sysctls):
+        """Set ``nf_conntrack_*``."""
+        self._tracker.sysctls = sysctls
+
+    def send(self, packet, now):
+        """What fastct makes of a ``generator.Packet`` at a time (ns since the epoch)."""
+        row = self._tracker.process_bytes([packet.data], [now], linktype=RAW)[0]
+        return Observation(CTSTATES[row["ctstate"]], CTDIRS[row["ctdir"]], self._entry(packet.flow))
+
+    def _entry(self, flow):
+        if flow is None:
+            return None
+        handle = self._tracker.find(flow.proto, str(ip_address(flow.src)), str(ip_address(flow.dst)), flow.sport,
+                                    flow.dport, type=flow.type, code=flow.code, id=flow.id)
+        row = None if handle is None else self._tracker.get(handle)
+        return None if row is None else (int(row["state"]), int(row["status"]), int(row["timeout"]))
+
+    def listing(self):
+        """The table as fastct prints it."""
+        return format_connections(self._tracker.connections()).decode().splitlines()

@@ -1,0 +1,71 @@
+"""Packets built by hand: whatever is wrong with them is meant."""
+import socket
+import struct
+
+FIN, SYN, RST, PSH, ACK, URG = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
+ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
+
+
+def checksum(data):
+    """The internet checksum."""
+    if len(data) % 2:
+        data += b"\0"
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def address(text):
+    """An address as bytes."""
+    return socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
+
+
+def pseudo(src, dst, proto, length):
+    """The pseudo-header of either family."""
+    return address(src) + address(dst) + (struct.pack("!IxxxB", length, proto) if ":" in src
+                                          else struct.pack("!xBH", proto, length))
+
+
+def ip(src, dst, proto, payload, ttl=64, options=b"", extensions=b"", first_extension=None):
+    """An IP packet of the addresses' family; ``options`` for IPv4, ``extensions`` for IPv6."""
+    if ":" in src:
+        body = extensions + payload
+        head = struct.pack("!IHBB", 6 << 28, len(body), proto if first_extension is None else first_extension, ttl)
+        return head + address(src) + address(dst) + body
+    length = 20 + len(options)
+    head = struct.pack("!BBHHHBBH", 0x40 | length // 4, 0, length + len(payload), 1, 0, ttl, proto, 0)
+    head += address(src) + address(dst) + options
+    return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + payload
+
+
+def tcp(src, dst, sport, dport, seq, ack, flags, window=65535, options=b"", data=b"", *, bad_sum=False, offset=None):
+    """A TCP segment in its IP packet; options are filled up to whole words."""
+    options += b"\x01" * (-len(options) % 4)
+    words = 5 + len(options) // 4 if offset is None else offset
+    head = struct.pack("!HHIIBBHHH", sport, dport, seq & 0xFFFFFFFF, ack & 0xFFFFFFFF, words << 4, flags, window, 0, 0)
+    return ip(src, dst, TCP, summed(pseudo(src, dst, TCP, len(head + options + data)), head + options + data, 16, bad_sum))
+
+
+def udp(src, dst, sport, dport, data=b"", *, length=None, no_sum=False, bad_sum=False):
+    """A UDP datagram in its IP packet."""
+    body = struct.pack("!HHHH", sport, dport, 8 + len(data) if length is None else length, 0) + data
+    if no_sum:
+        return ip(src, dst, UDP, body)
+    return ip(src, dst, UDP, summed(pseudo(src, dst, UDP, len(body)), body, 6, bad_sum))
+
+
+def icmp(src, dst, kind, code, rest, *, bad_sum=False):
+    """An ICMP or ICMPv6 message; ``rest`` is what follows the checksum."""
+    body = struct.pack("!BBH", kind, code, 0) + rest
+    if ":" in src:
+        return ip(src, dst, ICMPV6, summed(pseudo(src, dst, ICMPV6, len(body)), body, 2, bad_sum))
+    return ip(src, dst, ICMP, summed(b"", body, 2, bad_sum))
+
+
+def summed(prefix, body, at, bad):
+    """``body`` with its checksum at an offset."""
+    total = checksum(prefix + body) or 0xFFFF
+    if bad:
+        total ^= 0x5555
+    return body[:at] + struct.pack("!H", total) + body[at + 2:]
