@@ -1,4 +1,5 @@
 """Packets built by hand: whatever is wrong with them is meant."""
+
 import socket
 import struct
 
@@ -23,8 +24,11 @@ def address(text):
 
 def pseudo(src, dst, proto, length):
     """The pseudo-header of either family."""
-    return address(src) + address(dst) + (struct.pack("!IxxxB", length, proto) if ":" in src
-                                          else struct.pack("!xBH", proto, length))
+    return (
+        address(src)
+        + address(dst)
+        + (struct.pack("!IxxxB", length, proto) if ":" in src else struct.pack("!xBH", proto, length))
+    )
 
 
 def ip(src, dst, proto, payload, ttl=64, options=b"", extensions=b"", first_extension=None):
@@ -44,7 +48,9 @@ def tcp(src, dst, sport, dport, seq, ack, flags, window=65535, options=b"", data
     options += b"\x01" * (-len(options) % 4)
     words = 5 + len(options) // 4 if offset is None else offset
     head = struct.pack("!HHIIBBHHH", sport, dport, seq & 0xFFFFFFFF, ack & 0xFFFFFFFF, words << 4, flags, window, 0, 0)
-    return ip(src, dst, TCP, summed(pseudo(src, dst, TCP, len(head + options + data)), head + options + data, 16, bad_sum))
+    return ip(
+        src, dst, TCP, summed(pseudo(src, dst, TCP, len(head + options + data)), head + options + data, 16, bad_sum)
+    )
 
 
 def udp(src, dst, sport, dport, data=b"", *, length=None, no_sum=False, bad_sum=False):
@@ -68,4 +74,4 @@ def summed(prefix, body, at, bad):
     total = checksum(prefix + body) or 0xFFFF
     if bad:
         total ^= 0x5555
-    return body[:at] + struct.pack("!H", total) + body[at + 2:]
+    return body[:at] + struct.pack("!H", total) + body[at + 2 :]

@@ -271,8 +271,9 @@ cdef bint judge_rst(const conn_t* c, const packet_t* p, int direction, const ct_
         if t.last_index == TCP_IS_ACK and t.last_dir == direction and p.seq == t.last_end:
             return True              # right behind the data it follows
         new[0] = c.state             # RFC 5961: not exactly in sequence, so the peer will challenge it
-    if p.ack == t.last_end and ((c.status & IPS_SEEN_REPLY and t.last_index == TCP_IS_SYN)
-                                or (not c.status & IPS_ASSURED and t.last_index == TCP_IS_ACK)):
+    if t.last_dir != direction and p.ack == t.last_end and (
+            (c.status & IPS_SEEN_REPLY and t.last_index == TCP_IS_SYN)
+            or (not c.status & IPS_ASSURED and t.last_index == TCP_IS_ACK)):
         check_window[0] = False      # the answer to a SYN or ACK that was ignored
     elif (c.state == TCP_SYN_SENT and t.last_index == TCP_IS_ACK and t.last_dir == DIR_REPLY
             and p.seq == t.last_ack):

@@ -3,6 +3,7 @@
 Clients are 10.1.x.x and fd00:1::, servers 10.2.x.x and fd00:2::. Every conversation has a tuple of its own. The same seed
 gives the same packets.
 """
+
 import random
 import struct
 from typing import NamedTuple
@@ -10,12 +11,13 @@ from typing import NamedTuple
 from tests import packets as p
 
 CLIENT, SERVER = 0, 1
-ACTIVE = 40                 # conversations going on at a time
+ACTIVE = 40  # conversations going on at a time
 M32 = 0xFFFFFFFF
 
 
 class Flow(NamedTuple):
     """A tuple, as the opener's packets have it."""
+
     src: bytes
     dst: bytes
     proto: int
@@ -28,6 +30,7 @@ class Flow(NamedTuple):
 
 class Packet(NamedTuple):
     """An IP packet, the device it comes in by (0 client's, 1 server's), and the tuple to ask for afterwards."""
+
     side: int
     data: bytes
     flow: Flow | None
@@ -43,15 +46,12 @@ def addresses(rng, number):
 
 def quoted(packet):
     """As much of a packet as an ICMP error carries."""
-    return packet[:min(len(packet), 48 + (20 if packet[0] >> 4 == 6 else 0))]
+    return packet[: min(len(packet), 48 + (20 if packet[0] >> 4 == 6 else 0))]
 
 
 def icmp_error(rng, src, dst, about):
     """An ICMP error from ``src`` to ``dst`` about a packet."""
-    if ":" in src:
-        kind = rng.choice((1, 2, 3, 4))
-    else:
-        kind = rng.choice((3, 4, 11, 12))
+    kind = rng.choice((1, 2, 3, 4)) if ":" in src else rng.choice((3, 4, 11, 12))
     return p.icmp(src, dst, kind, rng.randrange(2), bytes(4) + quoted(about), bad_sum=rng.random() < 0.03)
 
 
@@ -65,7 +65,7 @@ class Side:
         self.scale = rng.choice((None, 0, 2, 7, 14, 15))
         self.sack = rng.random() < 0.6
         self.window = rng.choice((0, 1, 100, 1460, 5000, 29200, 65535))
-        self.sent = []          # (seq, data, flags) that may be sent again
+        self.sent = []  # (seq, data, flags) that may be sent again
 
     def syn_options(self):
         options = b"\x02\x04\x05\xb4"
@@ -119,7 +119,9 @@ class Tcp:
         while rng.random() < 0.15:
             yield self.segment(CLIENT, p.SYN, seq=client.isn, options=client.syn_options(), label="SYN again")
         if kind == "refused":
-            yield self.segment(SERVER, p.RST | p.ACK, seq=0, ack=rng.choice((client.next, client.next + 1)), label="refused")
+            yield self.segment(
+                SERVER, p.RST | p.ACK, seq=0, ack=rng.choice((client.next, client.next + 1)), label="refused"
+            )
             if rng.random() < 0.5:
                 yield self.segment(CLIENT, p.SYN, seq=client.isn + rng.randrange(9999), label="SYN after refusal")
             return
@@ -145,23 +147,49 @@ class Tcp:
         jump = rng.choice((-70000, -1000, -2, -1, 0, 1, 2, 1460, 65535, 65536, 70000, 1 << 20, rng.randrange(1 << 32)))
         jump2 = rng.choice((-70000, -66001, -66000, -1, 0, 0, 0, 1, 1000, 70000, rng.randrange(1 << 32)))
         flags = rng.choice((p.SYN, p.SYN | p.ACK, p.ACK, p.ACK, p.ACK | p.PSH, p.RST, p.RST | p.ACK, p.FIN | p.ACK))
-        return self.segment(side, flags, seq=(me.next + jump) & M32, ack=(peer.next + jump2) & M32,
-                            data=bytes(rng.choice((0, 0, 1, 100))), label=f"crooked {flags:#x} {jump} {jump2}")
+        return self.segment(
+            side,
+            flags,
+            seq=(me.next + jump) & M32,
+            ack=(peer.next + jump2) & M32,
+            data=bytes(rng.choice((0, 0, 1, 100))),
+            label=f"crooked {flags:#x} {jump} {jump2}",
+        )
 
     def step(self):
         """One packet of an open conversation."""
         rng = self.rng
         side = rng.randrange(2)
         me, peer = self.sides[side], self.sides[1 - side]
-        kind = rng.choices(("data", "ack", "again", "ahead", "crooked", "keepalive", "window", "sack", "rst", "syn", "flags",
-                            "sum", "short", "error", "repeat"), (30, 14, 8, 6, 10, 3, 4, 4, 3, 3, 2, 2, 2, 4, 3))[0]
+        kind = rng.choices(
+            (
+                "data",
+                "ack",
+                "again",
+                "ahead",
+                "crooked",
+                "keepalive",
+                "window",
+                "sack",
+                "rst",
+                "syn",
+                "flags",
+                "sum",
+                "short",
+                "error",
+                "repeat",
+            ),
+            (30, 14, 8, 6, 10, 3, 4, 4, 3, 3, 2, 2, 2, 4, 3),
+        )[0]
         if kind == "data":
             return self.advance(side, p.ACK | p.PSH, data=bytes(rng.choice((1, 10, 100, 536))), label="data")
         if kind == "again" and me.sent:
             seq, data, flags = rng.choice(me.sent[-4:])
             return self.segment(side, flags, seq=seq, data=data, label="again")
         if kind == "ahead":
-            return self.segment(side, p.ACK, seq=(me.next + rng.choice((100, 1460, 20000))) & M32, data=bytes(100), label="ahead")
+            return self.segment(
+                side, p.ACK, seq=(me.next + rng.choice((100, 1460, 20000))) & M32, data=bytes(100), label="ahead"
+            )
         if kind == "crooked":
             return self.crooked()
         if kind == "keepalive":
@@ -243,7 +271,9 @@ def udp_packets(rng, number):
     for _ in range(rng.choice((1, 2, 4, 12))):
         side = rng.choice((CLIENT, CLIENT, SERVER)) if _ else CLIENT
         data = bytes(rng.randrange(40))
-        wrong = rng.choices(({}, {"length": rng.choice((0, 7, 8, 60000))}, {"no_sum": True}, {"bad_sum": True}), (88, 4, 4, 4))[0]
+        wrong = rng.choices(
+            ({}, {"length": rng.choice((0, 7, 8, 60000))}, {"no_sum": True}, {"bad_sum": True}), (88, 4, 4, 4)
+        )[0]
         packet = p.udp(ends[side], ends[1 - side], ports[side], ports[1 - side], data, **wrong)
         yield Packet(side, packet, flow, f"UDP {wrong}")
         if rng.random() < 0.1:
@@ -263,9 +293,9 @@ def echo_packets(rng, number):
         kind = types[side] if rng.random() < 0.9 else rng.randrange(256)
         asked = ident if rng.random() < 0.95 else ident ^ 1
         if six and kind in (130, 131, 132, 133, 134, 135, 136, 137, 143):
-            kind = 128                       # the kernel's own neighbour discovery acts on these
+            kind = 128  # the kernel's own neighbour discovery acts on these
         if not six and kind == 5:
-            kind = 8                         # and on redirects
+            kind = 8  # and on redirects
         rest = struct.pack("!HH", asked, turn) + bytes(rng.randrange(20))
         packet = p.icmp(ends[side], ends[1 - side], kind, code, rest, bad_sum=rng.random() < 0.05)
         yield Packet(side, packet, flow, f"ICMP {kind}/{code}")
@@ -280,7 +310,7 @@ def generic_packets(rng, number):
         side = rng.randrange(2)
         body = {47: bytes((rng.choice((0, 0x20)), rng.choice((0, 0, 1)), 0x08, 0)) + bytes(8)}.get(proto, bytes(20))
         if proto in (6, 17, 1, 58, 132, 136):
-            body = body[:rng.randrange(8)]
+            body = body[: rng.randrange(8)]
         yield Packet(side, p.ip(ends[side], ends[1 - side], proto, body), None, f"protocol {proto}")
 
 

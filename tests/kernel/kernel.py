@@ -6,6 +6,7 @@ A TUN device hands a packet to the stack inside ``write``, so when that returns 
 device or will never. Its DSCP field then says what class and direction conntrack gave it; the entry is asked for over
 netlink. Must run in a namespace of its own.
 """
+
 import fcntl
 import os
 import struct
@@ -46,8 +47,12 @@ class Kernel:
     def __init__(self):
         for name in ("ipv4.ip_forward", "ipv6.conf.all.forwarding"):
             write_sysctl(name, 1)
-        for name in ("ipv4.conf.all.rp_filter", "ipv4.conf.default.rp_filter", "ipv4.conf.all.send_redirects",
-                     "ipv4.conf.default.send_redirects"):
+        for name in (
+            "ipv4.conf.all.rp_filter",
+            "ipv4.conf.default.rp_filter",
+            "ipv4.conf.all.send_redirects",
+            "ipv4.conf.default.send_redirects",
+        ):
             write_sysctl(name, 0)
         self._files = [self._device(name) for name in ("f0", "f1")]
         for number, name in enumerate(("f0", "f1"), 1):
@@ -66,7 +71,7 @@ class Kernel:
         file = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
         fcntl.ioctl(file, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TUN | IFF_NO_PI))
         write_sysctl(f"ipv6.conf.{name}.router_solicitations", 0)
-        write_sysctl(f"ipv6.conf.{name}.addr_gen_mode", 1)      # no address, so nothing of its own to say
+        write_sysctl(f"ipv6.conf.{name}.addr_gen_mode", 1)  # no address, so nothing of its own to say
         self._ip("link", "set", name, "up")
         return file
 
@@ -116,6 +121,7 @@ class Kernel:
         """The table as conntrack(8) prints it."""
         lines = []
         for family in ("ipv4", "ipv6"):
-            lines += subprocess.run(["conntrack", "-L", "-f", family], capture_output=True, text=True,
-                                    check=True).stdout.splitlines()
+            lines += subprocess.run(
+                ["conntrack", "-L", "-f", family], capture_output=True, text=True, check=True
+            ).stdout.splitlines()
         return lines

@@ -1,4 +1,5 @@
 """Functions that run in a process of their own, in a network namespace of their own."""
+
 import ctypes
 import multiprocessing
 import os

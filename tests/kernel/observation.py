@@ -1,10 +1,12 @@
 """What is compared after every packet."""
+
 from typing import NamedTuple
 
 
 class Observation(NamedTuple):
     """Class and direction of the packet (empty: it did not get through), and the entry of its tuple afterwards:
     (state, status, timeout), or None."""
+
     ctstate: str
     direction: str
     entry: tuple | None

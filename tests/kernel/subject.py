@@ -1,4 +1,5 @@
 """fastct, asked the same questions as the kernel."""
+
 from ipaddress import ip_address
 
 import fastct
@@ -27,11 +28,20 @@ class Subject:
     def _entry(self, flow):
         if flow is None:
             return None
-        handle = self._tracker.find(flow.proto, str(ip_address(flow.src)), str(ip_address(flow.dst)), flow.sport,
-                                    flow.dport, type=flow.type, code=flow.code, id=flow.id)
+        handle = self._tracker.find(
+            flow.proto,
+            str(ip_address(flow.src)),
+            str(ip_address(flow.dst)),
+            flow.sport,
+            flow.dport,
+            type=flow.type,
+            code=flow.code,
+            id=flow.id,
+        )
         row = None if handle is None else self._tracker.get(handle)
         return None if row is None else (int(row["state"]), int(row["status"]), int(row["timeout"]))
 
-    def listing(self):
-        """The table as fastct prints it."""
+    def listing(self, now):
+        """The table at a time, as fastct prints it."""
+        self._tracker.gc.sweep(now)
         return format_connections(self._tracker.connections()).decode().splitlines()

@@ -1,0 +1,36 @@
+"""Random connections through the running kernel and through fastct: no difference after any packet.
+
+FASTCT_KERNEL_PACKETS and FASTCT_KERNEL_SEED choose how many, and which; the seed is printed.
+"""
+
+import os
+import random
+
+import pytest
+
+from tests.kernel import compare
+from tests.kernel.namespace import isolated, unavailable
+
+PACKETS = int(os.environ.get("FASTCT_KERNEL_PACKETS", "20000"))
+SEED = int(os.environ.get("FASTCT_KERNEL_SEED", random.randrange(1 << 32)))
+SYSCTLS = (
+    {},
+    {"nf_conntrack_tcp_loose": 0},
+    {"nf_conntrack_tcp_be_liberal": 1},
+    {"nf_conntrack_tcp_max_retrans": 1},
+    {"nf_conntrack_tcp_ignore_invalid_rst": 1},
+    {"nf_conntrack_checksum": 0},
+)
+
+pytestmark = [pytest.mark.kernel, pytest.mark.skipif(bool(unavailable()), reason=unavailable() or "available")]
+
+
+@pytest.mark.parametrize("sysctls", SYSCTLS, ids=lambda sysctls: next(iter(sysctls), "defaults"))
+def test_no_difference(sysctls):
+    packets = PACKETS if not sysctls else PACKETS // 4
+    print(f"seed {SEED}")
+    result = isolated(compare.compare_random, SEED, packets, sysctls)
+    assert result["connections"] > packets / 25
+    assert result["differences"] == [], f"seed {SEED}"
+    assert result["listing"] == [], f"seed {SEED}"
+    assert result["lines"] > packets / 40
