@@ -74,56 +74,59 @@ class Traffic:
     seed : int
     first : int
         Number of the first connection: other numbers, other tuples.
+    data : int, optional
+        Bytes of payload, an even number, instead of what makes frames of 64 bytes.
     """
 
-    def __init__(self, protocol, connections, seed=1, first=0):
+    def __init__(self, protocol, connections, seed=1, first=0, data=None):
         self.connections = connections
         self.ts = START_NS
         self.is_tcp, self.is_ip6 = protocol.startswith("tcp"), protocol.endswith("6")
-        self._rng = np.random.default_rng(seed)
+        self.rng = np.random.default_rng(seed)
         number = np.arange(first, first + connections, dtype=np.uint64)
         self._host = (number // 32).astype(np.uint32)
         self._port = (1024 + number % 32 * 97).astype(np.uint16)
         self._sent = np.zeros((2, connections), dtype=np.uint32)      # numbers of sequence space, by direction
         self._l4 = ETHER + (IP6 if self.is_ip6 else IP4)
         self._header = TCP if self.is_tcp else UDP
-        self._data = DATA["tcp" if self.is_tcp else "udp"]
+        self.data = DATA["tcp" if self.is_tcp else "udp"] if data is None else data
 
     def openings(self):
         """Blocks with the first packet of every connection, in order."""
         for conns in self._groups():
-            yield self._packets(conns, np.zeros(len(conns), dtype=bool), SYN)
+            yield self.packets(conns, np.zeros(len(conns), dtype=bool), SYN)
 
     def establish(self):
         """Blocks that take every connection to ESTABLISHED (UDP: to a stream) and ASSURED."""
         for conns in self._groups():
             original = np.zeros(len(conns), dtype=bool)
-            yield self._packets(conns, original, SYN)
-            yield self._packets(conns, ~original, SYN | ACK)
+            yield self.packets(conns, original, SYN)
+            yield self.packets(conns, ~original, SYN | ACK)
             if self.is_tcp:
-                yield self._packets(conns, original, ACK)
+                yield self.packets(conns, original, ACK)
         if self.is_tcp:
             return
         self.ts += 3 * 10**9            # datagrams are a stream from 2 s on
         for conns in self._groups():
-            yield self._packets(conns, np.zeros(len(conns), dtype=bool), ACK)
+            yield self.packets(conns, np.zeros(len(conns), dtype=bool), ACK)
 
     def conversation(self, packets):
         """Blocks of data in random connections and directions."""
         for begin in range(0, packets, CHUNK):
             n = min(CHUNK, packets - begin)
-            conns = self._rng.integers(0, self.connections, n)
-            yield self._packets(conns, self._rng.integers(0, 2, n).astype(bool), ACK, self._data)
+            conns = self.rng.integers(0, self.connections, n)
+            yield self.packets(conns, self.rng.integers(0, 2, n).astype(bool), ACK, self.data)
 
     def _groups(self):
         for begin in range(0, self.connections, CHUNK):
             yield np.arange(begin, min(begin + CHUNK, self.connections))
 
-    def _packets(self, conns, reply, flags, data=0):
-        """A block of packets. Frames without data are padded to the size of those with."""
-        frames = np.zeros((len(conns), self._l4 + self._header + self._data), dtype=np.uint8)
+    def packets(self, conns, reply, flags, data=0):
+        """A block of packets of connections (numbers) in directions (booleans). Frames without data are padded to the
+        size of those with."""
+        frames = np.zeros((len(conns), self._l4 + self._header + self.data), dtype=np.uint8)
         if not self.is_tcp:
-            data = self._data
+            data = self.data
         self._put_ip(frames, conns, reply, self._header + data)
         ports = self._port[conns]
         _put(frames, self._l4, np.where(reply, 443, ports), 2)
@@ -133,7 +136,7 @@ class Traffic:
         else:
             _put(frames, self._l4 + 4, self._header + data, 2)
         self._put_sums(frames, self._header + data)
-        return self._block(frames)
+        return self.block(frames)
 
     def _put_ip(self, frames, conns, reply, length):
         client = self._host[conns]
@@ -179,7 +182,8 @@ class Traffic:
         at = (self._l4 + (16 if self.is_tcp else 6)) // 2
         words[:, at] = _sums(np.concatenate((addresses, rest, words[:, self._l4 // 2:]), axis=1))
 
-    def _block(self, frames):
+    def block(self, frames):
+        """What is made of an array of frames, shape (packets, bytes): a block for the tracker."""
         n, size = frames.shape
         ts = self.ts + STEP_NS * np.arange(n, dtype=np.uint64)
         self.ts += STEP_NS * n

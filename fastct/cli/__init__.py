@@ -5,6 +5,7 @@ Exit status: 0 done; 1 done, but an input was damaged; 2 usage, unreadable input
 """
 import argparse
 import importlib
+import os
 import sys
 
 from fastct.errors import CaptureError, Error
@@ -46,6 +47,8 @@ def _parser(name):
 def main(argv=None):
     """Run the command line; returns the exit status."""
     argv = sys.argv[1:] if argv is None else list(argv)
+    # NumPy's linear algebra is not used here: spare it the start of its threads.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     name = next((word for word in argv if word in COMMANDS), None)
     parser = _parser(name)
     try:

@@ -7,6 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 static inline uint16_t load_be16(const uint8_t *p) {
     return (uint16_t)((p[0] << 8) | p[1]);
@@ -53,15 +56,26 @@ static inline void prefetch_r(const void *p) { __builtin_prefetch(p, 0, 3); }
 /* Sum of 16-bit words in native byte order, unfolded: ones' complement addition does not depend on
  * the byte order, so swapping can wait until (or be left out at) the end. */
 static inline uint64_t sum_bytes(const uint8_t *p, size_t n, uint64_t sum) {
-    while (n >= 32) {
-        uint64_t a = load_u64(p), b = load_u64(p + 8), c = load_u64(p + 16), d = load_u64(p + 24);
-        sum += (a & 0xffffffffu) + (a >> 32) + (b & 0xffffffffu) + (b >> 32);
-        sum += (c & 0xffffffffu) + (c >> 32) + (d & 0xffffffffu) + (d >> 32);
-        p += 32, n -= 32;
+#ifdef __SSE2__
+    if (n >= 64) {
+        __m128i zero = _mm_setzero_si128(), low = zero, high = zero;
+        for (; n >= 32; p += 32, n -= 32) {
+            __m128i a = _mm_loadu_si128((const __m128i *)p), b = _mm_loadu_si128((const __m128i *)(p + 16));
+            low = _mm_add_epi64(low, _mm_add_epi64(_mm_unpacklo_epi32(a, zero), _mm_unpacklo_epi32(b, zero)));
+            high = _mm_add_epi64(high, _mm_add_epi64(_mm_unpackhi_epi32(a, zero), _mm_unpackhi_epi32(b, zero)));
+        }
+        low = _mm_add_epi64(low, high);
+        sum += (uint64_t)_mm_cvtsi128_si64(low) + (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(low, low));
     }
-    while (n >= 4) {
+#endif
+    while (n >= 8) {
+        uint64_t a = load_u64(p);
+        sum += (a & 0xffffffffu) + (a >> 32);
+        p += 8, n -= 8;
+    }
+    if (n & 4) {
         sum += load_u32(p);
-        p += 4, n -= 4;
+        p += 4;
     }
     if (n & 2) {
         sum += load_u16(p);

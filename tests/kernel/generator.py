@@ -1,7 +1,7 @@
 """Random connections, interleaved: valid, retransmitted, reordered, wrapped, out of window, forged, malformed.
 
-Clients are 10.1.x.x and fd00:1::, servers 10.2.x.x and fd00:2::. Every conversation has a tuple of its own. The same seed
-gives the same packets.
+Clients are 10.1.x.x and fd00:1::, servers 10.2.x.x and fd00:2::. Every conversation has a tuple of its own. The same
+seed gives the same packets.
 """
 
 import random
@@ -331,7 +331,7 @@ def random_packets(seed, count):
         while packet is None:
             while len(running) < ACTIVE:
                 begun += 1
-                # Choices within a conversation come from a generator of its own, so that they do not depend on the others.
+                # A generator of its own: what is chosen within does not depend on the others.
                 running.append(conversation(random.Random(rng.getrandbits(64)), begun))
             chosen = rng.randrange(len(running))
             packet = next(running[chosen], None)

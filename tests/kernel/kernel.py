@@ -1,6 +1,6 @@
 """The running kernel as a tracker: raw packets in, its opinion out.
 
-    write to f0 or f1 (TUN) ──► PREROUTING: conntrack ──► forward ──► POSTROUTING: class into DSCP ──► read from f1 or f0
+    write to f0 or f1 (TUN) ► PREROUTING: conntrack ► forward ► POSTROUTING: class into DSCP ► read from f1 or f0
 
 A TUN device hands a packet to the stack inside ``write``, so when that returns the packet has left through the other
 device or will never. Its DSCP field then says what class and direction conntrack gave it; the entry is asked for over
