@@ -28,10 +28,11 @@ def _empty(column, rows, values):
 
 
 def _words(column, values):
-    """Codes as a dictionary of strings; the empty word is null."""
-    words = np.array(column.words)
-    codes = np.minimum(values, len(words) - 1).astype(np.int16)
-    return pa.DictionaryArray.from_arrays(pa.array(codes, mask=words[codes] == ""), pa.array(column.words))
+    """Codes as a dictionary of strings, each word in it once; the empty word is null."""
+    words = list(dict.fromkeys(word for word in column.words if word))
+    place = np.array([words.index(word) if word else -1 for word in column.words], dtype=np.int16)
+    codes = place[np.minimum(values, len(place) - 1)]
+    return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), pa.array(words, pa.string()))
 
 
 def _addresses(rows, values):
