@@ -42,3 +42,4 @@ cdef void engine_batch(engine_t* e, const frame_t* frames, Py_ssize_t n, packet_
 
 cdef class Engine:
     cdef engine_t* e
+    cdef object _sorted(self)

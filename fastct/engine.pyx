@@ -364,15 +364,23 @@ cdef class Engine:
     # -- what is in the table
 
     def order(self):
-        """The connections in the table in order of creation: uint64 array of shape (count,).
+        """The connections in the table in order of creation: uint64 array; of free slots ``rows`` makes nothing.
 
         The low 32 bits of each are its slot; only the order says anything about the rest.
         """
+        if not self.e.ct.table.reused:
+            return np.arange(self.e.ct.table.slots_used, dtype=np.uint64)
+        return self._sorted()
+
+    @property
+    def slots_in_order(self):
+        """How many slots were ever used, if they are in order of creation; else None."""
+        return None if self.e.ct.table.reused else self.e.ct.table.slots_used
+
+    cdef object _sorted(self):
         cdef uint32_t slot
         cdef Py_ssize_t n = 0
         cdef uint32_t oldest = <uint32_t>self.e.ct.created + 1    # numbers wrap; none is older than this
-        cdef uint64_t before = 0
-        cdef bint sorted_already = True
         cdef const conn_t* c
         order = np.empty(self.e.ct.table.count, dtype=np.uint64)
         cdef uint64_t[::1] view = order
@@ -380,11 +388,8 @@ cdef class Engine:
             c = &self.e.ct.table.conns[slot]
             if c.key.l3proto:
                 view[n] = <uint64_t><uint32_t>(c.number - oldest) << 32 | slot
-                sorted_already = sorted_already and view[n] >= before
-                before = view[n]
                 n += 1
-        if not sorted_already:
-            order.sort()
+        order.sort()
         return order
 
     def rows(self, const uint64_t[::1] order not None):

@@ -164,9 +164,10 @@ class Tracker:
     def connection_blocks(self, size=16384):
         """The live connections in order of creation, ``size`` at a time: for tables too large to copy."""
         self._engine.gc()
-        order = self._engine.order()
+        slots = self._engine.slots_in_order
+        order = self._engine.order() if slots is None else range(slots)     # an array only if there must be one
         for begin in range(0, len(order), size):
-            yield self._engine.rows(order[begin:begin + size])
+            yield self._engine.rows(np.array(order[begin:begin + size], dtype=np.uint64))
 
     def find(self, proto, src, dst, sport=0, dport=0, *, type=8, code=0, id=0):
         """The handle of the live connection that a packet with this tuple belongs to, or None.

@@ -89,6 +89,7 @@ cdef uint32_t take_slot(table_t* t, bint is_ip6) noexcept nogil:
     cdef uint32_t slot = t.slot_free
     if slot != NO_SLOT:
         t.slot_free = t.conns[slot].number
+        t.reused = True
     else:
         slot = t.slots_used
         if (slot >= t.slots_max or arena_grow(&t.conns_mem, (<size_t>slot + 1) * sizeof(conn_t))
