@@ -1,164 +1,197 @@
-"""The same capture through fastct and through its peers, whole programs, in turn.
+"""The same capture through fastct and through other programs, as whole processes.
 
-    python -m bench.compare [--set small|large|FILE] [--rounds N] [--peers NAME,...] [--scale F] [--install] [--json]
+    python -m bench.compare --install                   get the other programs (Debian, PyPI), then compare
+    python -m bench.compare --set large --rounds 5
+    python -m bench.compare --set dump.pcap --peers fastct,argus --json
 
-Each round runs every program once, one after the other, so that a slow minute hurts them all alike; medians count. The
-capture is read once before, so it comes from the page cache. Wall and CPU time and peak memory are of the whole
-process and its children; connections are counted as each program counts.
+Every round runs each program once, beginning with another one each time; the ratio is the median of the rounds' own
+ratios, so that a machine that changes its pace between rounds changes nothing. Wall time, CPU time and peak memory are
+the kernel's (``wait4``). Counting what a program found is not timed.
+
+This file imports nothing large and has captures made by another process: a child's peak memory begins with that of the
+process it was forked from.
 """
 import argparse
 import json
 import os
-import re
-import shutil
+import platform
+import signal
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
-from bench import SETS
+from bench.peers.registry import PEERS, ROOT, Run, install
 
-PEERS_DIR = Path(__file__).parent / "peers"
-PYTHON = sys.executable
-
-
-class Peer(NamedTuple):
-    """A program: how to get it, whether it is there, what to run, and how it says what it found."""
-    apt: str
-    pip: str
-    needs: str                  # a program on the path, or a Python module
-    command: tuple
-    count: tuple                # a further command whose output (or the program's own, if empty) is searched
-    pattern: str
+CAPTURES = ROOT / "build" / "bench"
+SETS = {"small": (4_000_000, 1_000_000, "64-100"), "large": (1_000_000, 50_000, "560-640")}
+READ = 1 << 20
 
 
-PEERS = {
-    "fastct": Peer("", "", "fastct", (PYTHON, "-m", "fastct", "track", "{capture}", "-o", "/dev/null"),
-                   (), r"connections +(\d+)"),
-    "nfpcapd": Peer("nfdump", "", "nfpcapd", ("nfpcapd", "-r", "{capture}", "-l", "{out}", "-e", "3600,3600"),
-                    ("nfdump", "-R", "{out}", "-B", "-o", "line", "-N"), r"total flows: (\d+)"),
-    "softflowd": Peer("softflowd", "", "softflowd",
-                      ("softflowd", "-d", "-m", "8000000", "-n", "127.0.0.1:65534", "-c", "{out}/ctl", "-p",
-                       "{out}/pid", "-r", "{capture}"), (), r"Flows expired: (\d+)"),
-    "argus": Peer("argus-server argus-client", "", "argus",
-                  ("argus", "-F", "/dev/null", "-S", "3600", "-r", "{capture}", "-w", "{out}/argus"),
-                  ("racount", "-r", "{out}/argus"), r"sum\s+(\d+)"),
-    "nfstream": Peer("", "nfstream", "nfstream", (PYTHON, PEERS_DIR / "nfstream_loop.py", "{capture}"), (), r"(\d+)"),
-    "dpkt": Peer("", "dpkt", "dpkt", (PYTHON, PEERS_DIR / "dpkt_loop.py", "{capture}"), (), r"(\d+)"),
-    "cat": Peer("", "", "cat", ("dd", "if={capture}", "of=/dev/null", "bs=1M"), (), r"^$"),
-}
+@dataclass(frozen=True)
+class Result:
+    """What one run took and found."""
+    wall_s: float
+    cpu_s: float
+    peak_bytes: int         # of the largest process
+    connections: int
 
 
-class Run(NamedTuple):
-    """One run: seconds of wall and CPU, peak memory in MiB, connections found (None: not said)."""
-    wall: float
-    cpu: float
-    memory: float
-    connections: int | None
+class PeerError(Exception):
+    """A peer ended other than well."""
 
 
-def available(peer):
-    """Whether a program can be run here."""
-    if shutil.which(peer.needs):
-        return True
-    return subprocess.run([PYTHON, "-c", f"import {peer.needs}"], capture_output=True, check=False).returncode == 0
+def make_capture(name, scale, seed):
+    """Path of a set's capture, made if it is not there."""
+    packets, connections, size = SETS[name]
+    packets, connections = max(1, round(packets * scale)), max(1, round(connections * scale))
+    path = CAPTURES / f"{name}-{packets}-{connections}-{size}-{seed}.pcap"
+    if not path.exists():
+        CAPTURES.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        subprocess.run([sys.executable, "-m", "bench.traffic", str(part), "--packets", str(packets), "--connections",
+                        str(connections), "--size", size, "--seed", str(seed)], check=True, cwd=ROOT, stdout=sys.stderr)
+        part.rename(path)
+    return path
 
 
-def install(peer):
-    """Get a program from the distribution or from PyPI."""
-    if peer.apt:
-        subprocess.run(["apt-get", "install", "-y", "-q", *peer.apt.split()], check=False)
-    if peer.pip:
-        subprocess.run([PYTHON, "-m", "pip", "install", "-q", peer.pip], check=False)
+def warm(path):
+    """Read the file once, so that every program finds it in memory."""
+    with open(path, "rb", buffering=0) as file:
+        while file.read(READ):
+            pass
 
 
-def run(peer, capture):
-    """Run a program once."""
-    with tempfile.TemporaryDirectory() as out:
-        def filled(command):
-            return [str(word).format(capture=capture, out=out) for word in command]
-
-        with open(f"{out}/said", "w+") as said:
-            began = time.perf_counter()
-            process = subprocess.Popen(filled(peer.command), stdout=said, stderr=subprocess.STDOUT)
-            _, status, used = os.wait4(process.pid, 0)
+def measure(peer, capture, sink, timeout):
+    """Run a peer once."""
+    with tempfile.TemporaryDirectory(prefix="fastct-bench-") as directory, tempfile.TemporaryFile("w+") as output:
+        out = Path(directory, "out")
+        out.mkdir()
+        run = Run(str(capture), out, sink)
+        command = peer.command(run)
+        began = time.perf_counter()
+        # A session of its own: a peer that is given up is ended with all its processes.
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd=ROOT,
+                                   start_new_session=True)
+        watch = threading.Timer(timeout, os.killpg, (process.pid, signal.SIGKILL))
+        watch.start()
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
             wall = time.perf_counter() - began
-            process.returncode = os.waitstatus_to_exitcode(status)
-            said.seek(0)
-            text = said.read()
+        except KeyboardInterrupt:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        finally:
+            watch.cancel()
+        process.returncode = os.waitstatus_to_exitcode(status)      # waited for already
+        output.seek(0)
+        printed = output.read()
         if process.returncode:
-            raise RuntimeError(f"{peer.needs}: exit status {process.returncode}: {text[-300:]}")
-        if peer.count:
-            text = subprocess.run(filled(peer.count), capture_output=True, text=True, check=False).stdout
-        found = re.findall(peer.pattern, text)
-        connections = int(found[-1]) if found and found[-1] else None
-        return Run(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, connections)
+            raise PeerError(f"exit status {process.returncode}: {printed.strip()[-200:] or 'nothing printed'}")
+        try:
+            found = peer.count(replace(run, printed=printed))
+        except (ValueError, IndexError, OSError, subprocess.CalledProcessError) as error:
+            raise PeerError(f"not counted: {error}") from error
+    return Result(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, found)
 
 
-def compare(capture, names, rounds):
-    """Medians of every program: name to Run."""
-    runs = {name: [] for name in names}
-    for _ in range(rounds):
-        for name in list(runs):
-            try:
-                runs[name].append(run(PEERS[name], capture))
-            except RuntimeError as error:
-                print(f"{name}: {error}", file=sys.stderr)
-                del runs[name]
-    return {name: Run(*(statistics.median(values) if values[0] is not None else None
-                        for values in zip(*results, strict=True))) for name, results in runs.items()}
+def compare(peers, capture, rounds, timeout):
+    """Results by peer, in the order of rounds; and the words of those that failed, which are not run again."""
+    results, failed = {peer.name: [] for peer in peers}, {}
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as drop:
+        drop.bind(("127.0.0.1", 0))
+        sink = f"127.0.0.1:{drop.getsockname()[1]}"
+        for number in range(rounds):
+            first = number % len(peers)
+            for peer in peers[first:] + peers[:first]:
+                if peer.name in failed:
+                    continue
+                try:
+                    results[peer.name].append(measure(peer, capture, sink, timeout))
+                except PeerError as error:
+                    failed[peer.name] = str(error)
+    return results, failed
 
 
-def table(medians, packets):
-    """Lines of the table; ratios are to fastct's wall time."""
-    yield f"{'program':10} {'wall s':>8} {'Mpps':>7} {'CPU s':>8} {'peak MiB':>9} {'connections':>12} {'ratio':>7}"
-    ours = medians.get("fastct")
-    for name, m in medians.items():
-        ratio = f"{m.wall / ours.wall:7.1f}" if ours else ""
-        found = f"{m.connections:12.0f}" if m.connections is not None else " " * 12
-        yield f"{name:10} {m.wall:8.3f} {packets / m.wall / 1e6:7.2f} {m.cpu:8.3f} {m.memory:9.0f} {found} {ratio}"
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--set", default="small", help="small, large, or a capture file")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--peers", default=",".join(PEERS), help=f"of {', '.join(PEERS)}")
-    parser.add_argument("--scale", type=float, default=1.0, help="make the set smaller")
-    parser.add_argument("--install", action="store_true", help="get missing programs through apt and pip")
-    parser.add_argument("--json", action="store_true")
-    args = parser.parse_args()
-    names = args.peers.split(",")
-    for name in list(names):
-        if args.install and not available(PEERS[name]):
-            install(PEERS[name])
-        if not available(PEERS[name]):
-            print(f"{name}: not installed", file=sys.stderr)
-            names.remove(name)
-    with tempfile.TemporaryDirectory() as made:
-        capture, packets = args.set, None
-        if args.set in SETS:
-            packets, connections, size = SETS[args.set]
-            packets, connections = int(packets * args.scale), int(connections * args.scale)
-            capture = f"{made}/{args.set}.pcap"
-            # In a process of its own: the memory of this one would be counted as that of the programs it starts.
-            subprocess.run([PYTHON, "-m", "bench.traffic", capture, "--packets", str(packets), "--connections",
-                            str(connections), "--size", "{}-{}".format(*size)], check=True)
-            print(f"{args.set}: {packets} packets in {connections} connections", file=sys.stderr)
+def report(peers, results, failed):
+    """One row per peer: medians, and how many times fastct's time it took."""
+    rows = []
+    for peer in peers:
+        runs, row = results.get(peer.name, []), {"peer": peer.name, "counts": peer.counts}
+        if peer.name in failed:
+            row["failed"] = failed[peer.name]
+        elif runs:
+            row |= {key: statistics.median(getattr(run, key) for run in runs)
+                    for key in ("wall_s", "cpu_s", "peak_bytes")}
+            row["connections"] = sorted({run.connections for run in runs})
+            row["runs"] = [asdict(run) for run in runs]
+            base = results.get("fastct", [])
+            if base and "fastct" not in failed:
+                row["ratio"] = statistics.median(run.wall_s / mine.wall_s
+                                                 for run, mine in zip(runs, base, strict=True))
         else:
-            count = "import fastct, sys; print(sum(map(len, fastct.open(sys.argv[1]))))"
-            packets = int(subprocess.run([PYTHON, "-c", count, capture], capture_output=True, text=True,
-                                         check=True).stdout)
-        with open(capture, "rb") as file:
-            while file.read(1 << 24):
-                pass
-        medians = compare(capture, names, args.rounds)
-    print(json.dumps({name: m._asdict() for name, m in medians.items()}) if args.json
-          else "\n".join(table(medians, packets)))
+            row["failed"] = "not installed: " + ", ".join(peer.missing())
+        rows.append(row)
+    return rows
+
+
+def show(rows):
+    """The rows as a table for people."""
+    print(f"{'':10} {'wall s':>8} {'CPU s':>8} {'peak MB':>8} {'found':>10} {'times fastct':>13}")
+    for row in rows:
+        if "failed" in row:
+            print(f"{row['peer']:10} {row['failed']}")
+            continue
+        found = "/".join(map(str, row["connections"]))
+        ratio = f"{row['ratio']:.2f}" if "ratio" in row else ""
+        print(f"{row['peer']:10} {row['wall_s']:8.2f} {row['cpu_s']:8.2f} {row['peak_bytes'] / 1e6:8.0f} {found:>10} "
+              f"{ratio:>13}")
+    print()
+    for row in rows:
+        print(f"{row['peer']:10} counts {row['counts']}")
+
+
+def parse(argv):
+    parser = argparse.ArgumentParser(prog="python -m bench.compare", description=__doc__.partition("\n")[0])
+    parser.add_argument("--set", default="small", metavar="small|large|FILE", help="what is read; default small")
+    parser.add_argument("--peers", default=",".join(PEERS), metavar="NAME,...", help=f"of {', '.join(PEERS)}")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N")
+    parser.add_argument("--scale", type=float, default=1.0, metavar="X", help="of the set's packets and connections")
+    parser.add_argument("--seed", type=int, default=1, metavar="N")
+    parser.add_argument("--timeout", type=float, default=600, metavar="S", help="of one run; default 600")
+    parser.add_argument("--install", action="store_true", help="get the other programs first (needs root)")
+    parser.add_argument("--json", action="store_true", help="medians and every run as JSON")
+    args = parser.parse_args(argv)
+    unknown = set(args.peers.split(",")) - set(PEERS)
+    if unknown or args.rounds < 1:
+        parser.error(f"no such peers: {', '.join(sorted(unknown))}" if unknown else "--rounds: expected 1 or more")
+    return args
+
+
+def main(argv=None):
+    args = parse(argv)
+    peers = [PEERS[name] for name in args.peers.split(",")]
+    if args.install:
+        install(peers)
+    capture = make_capture(args.set, args.scale, args.seed) if args.set in SETS else Path(args.set).resolve()
+    warm(capture)
+    present = [peer for peer in peers if not peer.missing()]
+    results, failed = compare(present, capture, args.rounds, args.timeout) if present else ({}, {})
+    rows = report(peers, results, failed)
+    if args.json:
+        print(json.dumps({"capture": capture.name, "bytes": capture.stat().st_size, "rounds": args.rounds,
+                          "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.release()}",
+                          "python": platform.python_version(), "peers": rows}, indent=1))
+    else:
+        print(f"{capture.name}: {capture.stat().st_size / 1e6:,.0f} MB, {args.rounds} rounds, medians\n")
+        show(rows)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -74,11 +74,9 @@ class Traffic:
     seed : int
     first : int
         Number of the first connection: other numbers, other tuples.
-    data : int, optional
-        Bytes of payload, an even number, instead of what makes frames of 64 bytes.
     """
 
-    def __init__(self, protocol, connections, seed=1, first=0, data=None):
+    def __init__(self, protocol, connections, seed=1, first=0):
         self.connections = connections
         self.ts = START_NS
         self.is_tcp, self.is_ip6 = protocol.startswith("tcp"), protocol.endswith("6")
@@ -89,7 +87,7 @@ class Traffic:
         self._sent = np.zeros((2, connections), dtype=np.uint32)      # numbers of sequence space, by direction
         self._l4 = ETHER + (IP6 if self.is_ip6 else IP4)
         self._header = TCP if self.is_tcp else UDP
-        self.data = DATA["tcp" if self.is_tcp else "udp"] if data is None else data
+        self.data = DATA["tcp" if self.is_tcp else "udp"]
 
     def openings(self):
         """Blocks with the first packet of every connection, in order."""
