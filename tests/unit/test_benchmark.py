@@ -1,4 +1,4 @@
-"""The traffic behind ``fastct bench`` is what the measurement says it is: every packet valid, every connection ASSURED."""
+"""The traffic behind ``fastct bench`` is what it is said to be: every packet valid, every connection ASSURED."""
 import numpy as np
 import pytest
 
