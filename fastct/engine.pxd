@@ -9,9 +9,9 @@ from fastct.wire.reason cimport Reason
 
 cdef enum:
     BATCH = 32           # packets parsed ahead; more gains nothing
-    ENTRY_AHEAD = 8      # packets between fetching an entry and using it
-    OVERFLOW_AHEAD = 4   # the same for the few whose entry is found in a second step
-    GC_EVERY = 64        # packets between two steps of the sweep
+    FRAMES_AHEAD = 8     # frames between fetching the first bytes of one and parsing it
+    GROUP = 4            # packets whose entries are fetched together, two groups before they are used
+    GC_EVERY = 64        # packets between two steps of the sweep: some batches
     GC_LINES_MAX = 32    # buckets that one step visits at most
 
 cdef enum checksum_mode:
@@ -22,7 +22,6 @@ cdef enum checksum_mode:
 cdef struct engine_stats_t:
     uint64_t packets
     uint64_t bytes                        # on the wire, link layer included
-    uint64_t ip_packets
     uint64_t states[CT_STATES]            # packets by ctstate
     uint64_t reasons[<int>Reason.reasons]      # packets by reason
     uint64_t offload_packet               # number of the packet that switched verification off

@@ -54,7 +54,7 @@ from fastct.conntrack.table cimport (
     table_selfcheck,
 )
 from fastct.records cimport conn_row_t, packet_row_t
-from fastct.wire.bytes cimport load_u16
+from fastct.wire.bytes cimport load_u16, prefetch_r
 from fastct.wire.packet cimport (
     PACKET_FRAGMENT,
     PACKET_ICMP_ERROR,
@@ -98,11 +98,11 @@ cdef enum:
 
 # ---- one packet
 
-cdef void stop_verifying(engine_t* e) noexcept nogil:
+cdef void stop_verifying(engine_t* e, const packet_t* p) noexcept nogil:
     """The capture was taken on a host whose card completes checksums: what is missing proves nothing."""
     e.checksum = CHECKSUM_OFF
     e.wire.verify = e.wire.verify_ip = 0
-    e.stats.offload_packet = e.stats.packets
+    e.stats.offload_packet = e.stats.packets + <uint64_t>(p - e.batch) + 1
 
 
 cdef Reason checksum_reason(uint8_t l4proto) noexcept nogil:
@@ -120,7 +120,7 @@ cdef inline bint sums_pass(engine_t* e, packet_t* p) noexcept nogil:
     if cython.likely((p.sum | p.ip_sum) < SUM_BAD):
         return True
     if e.checksum == CHECKSUM_AUTO and (p.sum == SUM_OFFLOADED or p.ip_sum == SUM_OFFLOADED):
-        stop_verifying(e)
+        stop_verifying(e, p)
     if e.checksum == CHECKSUM_OFF:
         return True
     if p.ip_sum >= SUM_BAD:
@@ -157,13 +157,6 @@ cdef inline void walk(engine_t* e, packet_t* p, ct_result_t* r) noexcept nogil:
         no_entry(r, CT_STATE_UNTRACKED)
     else:
         no_entry(r, CT_STATE_NONE)
-
-
-cdef inline void count(engine_t* e, const packet_t* p, const ct_result_t* r, uint32_t wire_len) noexcept nogil:
-    e.stats.bytes += wire_len
-    e.stats.ip_packets += p.ip_version != 0
-    e.stats.states[r.state] += 1
-    e.stats.reasons[p.reason] += 1
 
 
 cdef void fill_row(const engine_t* e, const packet_t* p, const ct_result_t* r, packet_row_t* row) noexcept nogil:
@@ -206,30 +199,56 @@ cdef void gc_step(engine_t* e) noexcept nogil:
 
 # ---- a batch
 
-cdef inline void fetch_entries(engine_t* e, Py_ssize_t i, Py_ssize_t size) noexcept nogil:
-    """While packet ``i`` is walked, have the entries of later ones under way: few at a time, since a processor has
-    room for a dozen or two such fetches and forgets the rest."""
-    cdef packet_t* p
-    if i + ENTRY_AHEAD < size:
-        p = &e.batch[i + ENTRY_AHEAD]
-        if p.kind >= PACKET_TRACK:
-            table_candidate(&e.ct.table, p)
-    if i + OVERFLOW_AHEAD < size:
-        p = &e.batch[i + OVERFLOW_AHEAD]
-        if cython.unlikely(p.beyond):
-            table_candidate_beyond(&e.ct.table, p)
+cdef inline void fetch_entries(engine_t* e, Py_ssize_t group, Py_ssize_t size) noexcept nogil:
+    """Have the entries of a group of packets under way while an earlier one is walked: few at a time, since a
+    processor has room for a dozen or two such fetches and forgets the rest."""
+    cdef Py_ssize_t i
+    cdef Py_ssize_t end = group + GROUP if group + GROUP < size else size
+    for i in range(group, end):
+        if e.batch[i].kind >= PACKET_TRACK:
+            table_candidate(&e.ct.table, &e.batch[i])
 
 
-cdef void look_ahead(engine_t* e, const frame_t* frames, Py_ssize_t n) noexcept nogil:
-    """Parse a batch and have the index lines that its packets need under way."""
+cdef inline void fetch_beyond(engine_t* e, Py_ssize_t group, Py_ssize_t size) noexcept nogil:
+    """The same for the few of a group whose entry is found in a second step."""
+    cdef Py_ssize_t i
+    cdef Py_ssize_t end = group + GROUP if group + GROUP < size else size
+    for i in range(group, end):
+        if cython.unlikely(e.batch[i].beyond):
+            table_candidate_beyond(&e.ct.table, &e.batch[i])
+
+
+cdef void look_ahead(engine_t* e, const frame_t* frames, Py_ssize_t n, Py_ssize_t left) noexcept nogil:
+    """Parse a batch and have the index lines that its packets need under way. ``left``: frames of the whole block."""
     cdef Py_ssize_t i
     cdef packet_t* p
+    cdef uint64_t wire_bytes = 0
     for i in range(n):
         p = &e.batch[i]
         p.ts_ns = frames[i].ts_ns
+        wire_bytes += frames[i].wire_len
+        if cython.likely(i + FRAMES_AHEAD < left):
+            prefetch_r(frames[i + FRAMES_AHEAD].data)
         packet_parse(p, frames[i].data, frames[i].cap_len, frames[i].wire_len, frames[i].linktype, &e.wire)
         if p.kind >= PACKET_TRACK:
             table_prefetch(&e.ct.table, p)
+    e.stats.bytes += wire_bytes
+
+
+cdef inline void walk_group(engine_t* e, Py_ssize_t group, Py_ssize_t size, packet_row_t* rows) noexcept nogil:
+    """Walk the packets of a group, in order. ``rows``: NULL, or those of the batch."""
+    cdef Py_ssize_t i
+    cdef Py_ssize_t end = group + GROUP if group + GROUP < size else size
+    cdef ct_result_t r
+    cdef packet_t* p
+    for i in range(group, end):
+        p = &e.batch[i]
+        walk(e, p, &r)
+        e.stats.states[r.state] += 1
+        e.stats.reasons[p.reason] += 1
+        if rows != NULL:
+            rows[i].packet = e.stats.packets + i + 1
+            fill_row(e, p, &r, &rows[i])
 
 
 cdef void engine_batch(engine_t* e, const frame_t* frames, Py_ssize_t n, packet_row_t* rows) noexcept nogil:
@@ -237,28 +256,30 @@ cdef void engine_batch(engine_t* e, const frame_t* frames, Py_ssize_t n, packet_
 
     => ``rows``: NULL, or room for n. The frames' memory is only read, and not kept.
     """
-    cdef Py_ssize_t begin = 0, i, size
-    cdef ct_result_t r
-    cdef packet_t* p
+    cdef Py_ssize_t group, size
     if n and e.stats.packets == 0:
         e.stats.first_ns = frames[0].ts_ns
-    while begin < n:
-        size = n - begin if n - begin < BATCH else BATCH
-        look_ahead(e, frames + begin, size)
-        for i in range(-ENTRY_AHEAD, 0):
-            fetch_entries(e, i, size)
-        for i in range(size):
-            fetch_entries(e, i, size)
-            p = &e.batch[i]
-            e.stats.packets += 1
-            walk(e, p, &r)
-            count(e, p, &r, frames[begin + i].wire_len)
-            if rows != NULL:
-                rows[begin + i].packet = e.stats.packets
-                fill_row(e, p, &r, &rows[begin + i])
-            if e.stats.packets % GC_EVERY == 0:
-                gc_step(e)
-        begin += size
+    while n:
+        # A batch ends where the sweep may be due, whatever the caller's blocks.
+        size = BATCH - <Py_ssize_t>(e.stats.packets % BATCH)
+        if size > n:
+            size = n
+        look_ahead(e, frames, size, n)
+        fetch_entries(e, 0, size)
+        fetch_entries(e, GROUP, size)
+        fetch_beyond(e, 0, size)
+        group = 0
+        while group < size:
+            fetch_entries(e, group + 2 * GROUP, size)
+            fetch_beyond(e, group + GROUP, size)
+            walk_group(e, group, size, rows)
+            group += GROUP
+        e.stats.packets += size
+        if e.stats.packets % GC_EVERY == 0:
+            gc_step(e)
+        frames += size
+        rows = rows + size if rows != NULL else NULL
+        n -= size
 
 
 # ---- the Python face
@@ -496,7 +517,8 @@ cdef class Engine:
         """Counters by name: packets, by ctstate and by reason; connections, by how they ended."""
         cdef const engine_stats_t* s = &self.e.stats
         cdef int i
-        counted = {"packets": s.packets, "bytes": s.bytes, "ip_packets": s.ip_packets,
+        counted = {"packets": s.packets, "bytes": s.bytes,
+                   "ip_packets": s.packets - s.reasons[<int>Reason.not_ip] - s.reasons[<int>Reason.link_header_cut],
                    "connections": self.e.ct.created, "live": self.e.ct.table.count,
                    "first_ns": s.first_ns, "last_ns": self.e.ct.now, "offload_packet": s.offload_packet,
                    "lost_rows": self.e.ct.ended_log.lost + self.e.ct.event_log.lost}

@@ -33,6 +33,7 @@ from fastct.conntrack.opts cimport (
 from fastct.conntrack.tcp_window cimport (
     WINDOW_ACCEPT,
     WINDOW_INVALID,
+    before,
     segment_end,
     tcp_options,
     tcp_window,
@@ -96,9 +97,6 @@ for _flags in range(256):
         TCP_IS_ACK if _flags & TH_ACK else TCP_IS_NONE)
 
 
-cdef inline bint before(uint32_t a, uint32_t b) noexcept nogil:
-    """Sequence numbers wrap: compare by signed difference."""
-    return <int>(a - b) < 0
 
 
 cdef bint tcp_new(conn_t* c, packet_t* p, const ct_opts_t* opts) noexcept nogil:
@@ -256,7 +254,7 @@ cdef bint judge_rst(const conn_t* c, const packet_t* p, int direction, const ct_
        and ``check_window`` to False (nothing in the entry could judge it).
     """
     cdef const tcp_conn_t* t = &c.proto.tcp
-    cdef const tcp_side_t* peer = &t.side[not direction]
+    cdef const tcp_side_t* peer = &t.side[direction ^ 1]
     cdef bint established = c.state == TCP_ESTABLISHED and c.status & IPS_ASSURED
     if TCP_FIN_WAIT <= c.state <= TCP_CLOSE:
         check_window[0] = False      # closing anyway, and the ports may be in use again

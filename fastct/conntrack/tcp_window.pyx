@@ -14,15 +14,10 @@ of signed 32-bit differences. A segment that misses II or IV is old news: it pas
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcmp
 
-cimport cython
-
-from fastct.conntrack.conn cimport DIR_REPLY, conn_t, tcp_conn_t, tcp_side_t
-from fastct.conntrack.opts cimport OPT_TCP_BE_LIBERAL, ct_opts_t
+from fastct.conntrack.conn cimport DIR_REPLY, conn_t, tcp_side_t
 from fastct.conntrack.tcp cimport (
     TCP_BE_LIBERAL,
     TCP_DATA_UNACKNOWLEDGED,
-    TCP_IS_ACK,
-    TCP_MAXACK_SET,
     TCP_SACK_PERM,
     TCP_SYN_RECV,
     TCP_SYN_SENT,
@@ -33,26 +28,12 @@ from fastct.wire.packet cimport TH_ACK, TH_RST, TH_SYN, packet_t
 from fastct.wire.reason cimport Reason
 
 cdef enum:
-    MAX_ACK_WINDOW = 66000   # smallest reach of rule IV: one unscaled window and some
     SCALE_MAX = 14
     OPT_END = 0
     OPT_NOP = 1
     OPT_WINDOW = 3
     OPT_SACK_PERM = 4
     OPT_SACK = 5
-
-
-cdef inline bint before(uint32_t a, uint32_t b) noexcept nogil:
-    return <int>(a - b) < 0
-
-
-cdef inline uint32_t later(uint32_t a, uint32_t b) noexcept nogil:
-    """The higher of two sequence numbers, without a branch: who speaks next is as good as random."""
-    return b if before(a, b) else a
-
-
-cdef inline bint after(uint32_t a, uint32_t b) noexcept nogil:
-    return <int>(b - a) < 0
 
 
 # ---- options
@@ -145,10 +126,6 @@ cdef void pick_up_side(tcp_side_t* sender, tcp_side_t* receiver, const packet_t*
         receiver.end += 1                # the answer to a keepalive
 
 
-cdef inline uint32_t ack_reach(const tcp_side_t* sender) noexcept nogil:
-    return sender.maxwin if sender.maxwin > MAX_ACK_WINDOW else MAX_ACK_WINDOW
-
-
 cdef window_verdict judge(window_verdict verdict, Reason reason, bint liberal, packet_t* p) noexcept nogil:
     if liberal:
         return WINDOW_ACCEPT
@@ -156,110 +133,40 @@ cdef window_verdict judge(window_verdict verdict, Reason reason, bint liberal, p
     return verdict
 
 
-cdef window_verdict beyond_window(tcp_side_t* sender, const tcp_side_t* receiver, packet_t* p, uint32_t end,
-                                  uint32_t sack, bint liberal) noexcept nogil:
+cdef window_verdict beyond_window(tcp_side_t* sender, const tcp_side_t* receiver, packet_t* p,
+                                  segment_t s) noexcept nogil:
     """Rule I is violated. Some stacks send a little more than they may; if the peer takes it and acknowledges
     it, that must not look like III, so a modest overshoot moves ``end``."""
-    cdef uint32_t overshoot = end - sender.maxend + 1
-    if (receiver.maxwin and after(end, sender.end - receiver.maxwin - 1)
-            and before(sack, receiver.end + 1)
-            and after(sack, receiver.end - ack_reach(sender) - 1)
+    cdef uint32_t overshoot = s.end - sender.maxend + 1
+    if (receiver.maxwin and after(s.end, sender.end - receiver.maxwin - 1)
+            and before(s.sack, receiver.end + 1)
+            and after(s.sack, receiver.end - ack_reach(sender) - 1)
             and overshoot <= receiver.maxwin):
-        sender.end = end
+        sender.end = s.end
         sender.flags |= TCP_DATA_UNACKNOWLEDGED
-        return judge(WINDOW_IGNORE, Reason.tcp_overshoot, liberal, p)
-    return judge(WINDOW_INVALID, Reason.tcp_seq_over, liberal, p)
+        return judge(WINDOW_IGNORE, Reason.tcp_overshoot, s.liberal, p)
+    return judge(WINDOW_INVALID, Reason.tcp_seq_over, s.liberal, p)
 
 
-cdef void update_sides(tcp_conn_t* t, tcp_side_t* sender, tcp_side_t* receiver, const packet_t* p, uint32_t end,
-                       uint32_t ack, uint32_t sack) noexcept nogil:
-    """In the window: learn from it."""
-    cdef uint32_t window = p.window, allowed
-    if not p.flags & TH_SYN:
-        window <<= sender.scale
-    if sender.maxwin < window + (sack - ack):
-        sender.maxwin = window + (sack - ack)
-    if after(end, sender.end):
-        sender.end = end
-        sender.flags |= TCP_DATA_UNACKNOWLEDGED
-    if p.flags & TH_ACK:
-        sender.maxack = later(sender.maxack, ack) if sender.flags & TCP_MAXACK_SET else ack
-        sender.flags |= TCP_MAXACK_SET
-    if cython.unlikely(receiver.maxwin and after(end, sender.maxend)):
-        receiver.maxwin += end - sender.maxend
-    # With a closed window there is still room for a probe, unless maxend is there already.
-    allowed = sack + window
-    if cython.unlikely(window == 0):
-        allowed += not before(allowed, receiver.maxend)
-    receiver.maxend = later(receiver.maxend, allowed)
-    receiver.flags &= ~(TCP_DATA_UNACKNOWLEDGED * (ack == receiver.end))
-
-
-cdef void count_repeats(tcp_conn_t* t, const packet_t* p, int direction, uint32_t seq, uint32_t ack,
-                        uint32_t end) noexcept nogil:
-    """The same segment of class ACK over and over: the peer may be gone."""
-    if cython.unlikely(t.last_seq == seq and t.last_end == end and t.last_ack == ack and t.last_dir == direction
-                       and t.last_win == p.window):
-        t.retrans += 1
-        return
-    t.last_dir = <uint8_t>direction
-    t.last_seq = seq
-    t.last_ack = ack
-    t.last_end = end
-    t.last_win = p.window
-    t.retrans = 0
-
-
-cdef bint prepare(conn_t* c, const packet_t* p, int direction, uint32_t* seq, uint32_t* ack, uint32_t* sack,
-                  uint32_t* end) noexcept nogil:
-    """What comes before the check of anything but an ACK of a side that is known: begin a side, and put numbers
-    in place that the segment does not carry.
-
-    => Returns False if there is nothing to check: a simultaneous open.
-    """
-    cdef tcp_side_t* sender = &c.proto.tcp.side[direction]
-    cdef tcp_side_t* receiver = &c.proto.tcp.side[not direction]
+cdef window_verdict unusual_segment(conn_t* c, packet_t* p, segment_t s) noexcept nogil:
+    """Anything but an ACK of a side that is known: begin the side, put numbers in place that the segment does not
+    carry, then check."""
+    cdef tcp_side_t* sender = &c.proto.tcp.side[s.direction]
+    cdef tcp_side_t* receiver = &c.proto.tcp.side[s.direction ^ 1]
     if sender.maxwin == 0:
         if p.flags & TH_SYN:
-            begin_side(sender, receiver, p, end[0], direction)
+            begin_side(sender, receiver, p, s.end, s.direction)
             if not p.flags & TH_ACK:
-                return False
+                return WINDOW_ACCEPT         # a simultaneous open: nothing to check yet
         else:
-            pick_up_side(sender, receiver, p, end[0], sack[0])
-    elif p.flags & TH_SYN and after(end[0], sender.end) and (c.state == TCP_SYN_SENT or c.state == TCP_SYN_RECV):
+            pick_up_side(sender, receiver, p, s.end, s.sack)
+    elif p.flags & TH_SYN and after(s.end, sender.end) and (c.state == TCP_SYN_SENT or c.state == TCP_SYN_RECV):
         # RFC 793: opening again with a higher number
-        begin_side(sender, receiver, p, end[0], direction)
-        if direction == DIR_REPLY and not p.flags & TH_ACK:
-            return False
-    if not p.flags & TH_ACK or (p.flags & TH_RST and ack[0] == 0):
-        ack[0] = sack[0] = receiver.end          # nothing acknowledged (some stacks set ACK in such a RST)
-    if p.flags & TH_RST and seq[0] == 0 and c.state == TCP_SYN_SENT:
-        seq[0] = end[0] = sender.end             # the answer to a SYN
-    return True
-
-
-cdef window_verdict tcp_window(conn_t* c, packet_t* p, int direction, uint8_t index,
-                               const ct_opts_t* opts) noexcept nogil:
-    """Judge a segment by the windows of both sides, and update them if it is in."""
-    cdef tcp_conn_t* t = &c.proto.tcp
-    cdef tcp_side_t* sender = &t.side[direction]
-    cdef tcp_side_t* receiver = &t.side[not direction]
-    cdef uint32_t seq = p.seq, ack = p.ack, sack = p.ack, end = segment_end(p)
-    cdef bint liberal = sender.flags & TCP_BE_LIBERAL or opts.value[OPT_TCP_BE_LIBERAL]
-    if cython.unlikely(p.options_len and receiver.flags & TCP_SACK_PERM):
-        sack = rightmost_sack(p, sack)
-    if cython.unlikely(sender.maxwin == 0 or p.flags & (TH_SYN | TH_RST | TH_ACK) != TH_ACK):
-        if not prepare(c, p, direction, &seq, &ack, &sack, &end):
+        begin_side(sender, receiver, p, s.end, s.direction)
+        if s.direction == DIR_REPLY and not p.flags & TH_ACK:
             return WINDOW_ACCEPT
-    if cython.unlikely(not before(seq, sender.maxend + 1)):
-        return beyond_window(sender, receiver, p, end, sack, liberal)
-    if cython.unlikely(not before(sack, receiver.end + 1)):
-        return judge(WINDOW_INVALID, Reason.tcp_ack_over, liberal, p)
-    if cython.unlikely(receiver.maxwin and not after(end, sender.end - receiver.maxwin - 1)):
-        return judge(WINDOW_IGNORE, Reason.tcp_seq_under, liberal, p)
-    if cython.unlikely(not after(sack, receiver.end - ack_reach(sender) - 1)):
-        return judge(WINDOW_IGNORE, Reason.tcp_ack_under, liberal, p)
-    update_sides(t, sender, receiver, p, end, ack, sack)
-    if index == TCP_IS_ACK:
-        count_repeats(t, p, direction, seq, ack, end)
-    return WINDOW_ACCEPT
+    if not p.flags & TH_ACK or (p.flags & TH_RST and s.ack == 0):
+        s.ack = s.sack = receiver.end        # nothing acknowledged (some stacks set ACK in such a RST)
+    if p.flags & TH_RST and s.seq == 0 and c.state == TCP_SYN_SENT:
+        s.seq = s.end = sender.end           # the answer to a SYN
+    return window_check(c, p, s)

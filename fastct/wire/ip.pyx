@@ -1,7 +1,7 @@
 """IPv4 and IPv6: what the IP layer checks before any hook, and where the transport header starts.
 
 The checks are those of Linux' receive path: a packet that fails them reaches no hook at all. Only bytes
-that were captured are judged; the length that counts is the one on the wire.
+that were captured are judged; the length that counts is the one on the wire. IPv4 is in ``ip.pxd``, in line.
 """
 from libc.stdint cimport uint8_t, uint32_t
 
@@ -31,47 +31,6 @@ cdef enum:
     IPV6_DSTOPTS = 60
     HOP_OPTIONS_MAX = 8     # Linux' default limit of options in a hop-by-hop header
     HOP_PADDING_MAX = 7     # more consecutive padding is refused
-
-
-cdef inline void set_lengths(packet_t* p, uint32_t length, uint32_t cap_left) noexcept nogil:
-    p.len = length
-    p.cap_len = cap_left if cap_left < length else length
-
-
-cdef int ip4_parse(packet_t* p, const wire_opts_t* opts, uint32_t cap_left, uint32_t wire_left) noexcept nogil:
-    """Check an IPv4 header at ``p.data``; sets lengths and ``l4_off``.
-
-    => Returns the transport protocol, or -1 after refusing the packet.
-    """
-    cdef const uint8_t* ip = p.data
-    cdef uint32_t header_len, length
-    if cython.unlikely(cap_left < 20):
-        packet_refuse(p, PACKET_NONE, Reason.ip_header_cut if wire_left >= 20 else Reason.ip_total_length)
-        return -1
-    header_len = (ip[0] & 15) * 4
-    length = load_be16(ip + 2)
-    if cython.unlikely(ip[0] >> 4 != 4 or header_len < 20):
-        packet_refuse(p, PACKET_NONE, Reason.ip_version if ip[0] >> 4 != 4 else Reason.ip_header_length)
-        return -1
-    if cython.unlikely(length == 0 and opts.offload):
-        length = wire_left
-    if cython.unlikely(length > wire_left or length < header_len):
-        packet_refuse(p, PACKET_NONE, Reason.ip_total_length)
-        return -1
-    if cython.unlikely(header_len > cap_left):
-        packet_refuse(p, PACKET_NONE, Reason.ip_header_cut)
-        return -1
-    set_lengths(p, length, cap_left)
-    p.l4_off = header_len
-    p.ip_sum = SUM_UNKNOWN
-    if opts.verify_ip:
-        p.ip_sum = SUM_GOOD
-        if sum_fold(sum_bytes(ip, header_len, 0)) != 0xFFFF:
-            p.ip_sum = SUM_BAD if ip[10] | ip[11] else SUM_OFFLOADED
-    if cython.unlikely(load_be16(ip + 6) & 0x3FFF):   # more fragments, or an offset
-        packet_refuse(p, PACKET_FRAGMENT, Reason.fragment)
-        return -1
-    return ip[9]
 
 
 cdef bint hop_option_passes(const uint8_t* option, uint32_t at, uint32_t wire_left) noexcept nogil:
@@ -156,7 +115,6 @@ cdef int ip6_parse(packet_t* p, const wire_opts_t* opts, uint32_t cap_left, uint
     cdef uint32_t length
     cdef Reason fault
     cdef int proto
-    p.ip_sum = SUM_UNKNOWN
     if cap_left < 40:
         packet_refuse(p, PACKET_NONE, Reason.ip_header_cut if wire_left >= 40 else Reason.ip_total_length)
         return -1

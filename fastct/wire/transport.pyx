@@ -44,12 +44,6 @@ cdef enum:
     ICMPV6_REDIRECT = 137
     ND_OPT_REDIRECTED_HEADER = 4
 
-# Flag combinations that stacks send, by FIN|SYN|RST|ACK|URG (PSH, ECE and CWR do not matter).
-cdef uint8_t[64] _flags_valid
-for _flags in (TH_SYN, TH_SYN | TH_URG, TH_SYN | TH_ACK, TH_RST, TH_RST | TH_ACK, TH_FIN | TH_ACK,
-               TH_FIN | TH_ACK | TH_URG, TH_ACK, TH_ACK | TH_URG):
-    _flags_valid[_flags] = 1
-
 cdef uint32_t[256] _crc32c
 for _byte in range(256):
     _crc = _byte
@@ -61,15 +55,6 @@ for _byte in range(256):
 cdef uint8_t[256] _icmpv6_untracked
 for _type in (130, 131, 132, 133, 134, 135, 136, 143, 151, 152):
     _icmpv6_untracked[_type] = 1
-
-
-cdef inline bint header_present(packet_t* p, uint32_t need) noexcept nogil:
-    """Prove ``need`` bytes at the transport offset, or refuse the packet."""
-    if cython.likely(p.l4_off + need <= p.cap_len):
-        return True
-    packet_refuse(p, PACKET_INVALID,
-                  Reason.l4_truncated if p.l4_off + need > p.len else Reason.l4_header_cut)
-    return False
 
 
 cdef uint64_t pseudo_sum(const packet_t* p, uint8_t proto) noexcept nogil:
@@ -96,47 +81,6 @@ cdef uint8_t check_sum(const packet_t* p, uint8_t proto, uint32_t covered, uint3
     if proto and (field == 0 or field == sum_fold(pseudo)):
         return SUM_OFFLOADED
     return SUM_BAD
-
-
-cdef void parse_tcp(packet_t* p, const wire_opts_t* opts) noexcept nogil:
-    cdef const uint8_t* th
-    cdef uint32_t header_len
-    if not header_present(p, 20):
-        return
-    th = p.data + p.l4_off
-    header_len = (th[12] >> 4) * 4
-    if cython.unlikely(header_len < 20 or p.l4_off + header_len > p.len):
-        packet_refuse(p, PACKET_INVALID, Reason.tcp_header_length)
-        return
-    if not header_present(p, header_len):
-        return
-    p.flags = th[13]
-    if opts.verify:
-        p.sum = check_sum(p, PROTO_TCP, p.len - p.l4_off, 16)
-    if cython.unlikely(not _flags_valid[p.flags & (TH_FIN | TH_SYN | TH_RST | TH_ACK | TH_URG)]):
-        packet_refuse(p, PACKET_INVALID, Reason.tcp_flags)
-        return
-    p.seq = load_be32(th + 4)
-    p.ack = load_be32(th + 8)
-    p.window = load_be16(th + 14)
-    p.options_len = <uint16_t>(header_len - 20)
-    p.payload_len = p.len - p.l4_off - header_len
-    tuple_ports(p, p.data, p.ip_version, PROTO_TCP, load_u16(th), load_u16(th + 2), opts)
-
-
-cdef void parse_udp(packet_t* p, const wire_opts_t* opts) noexcept nogil:
-    cdef const uint8_t* uh
-    cdef uint32_t length
-    if not header_present(p, 8):
-        return
-    uh = p.data + p.l4_off
-    length = load_be16(uh + 4)
-    if (length > p.len - p.l4_off or length < 8) and not (length == 0 and opts.offload):
-        packet_refuse(p, PACKET_INVALID, Reason.udp_length)
-        return
-    if opts.verify and load_u16(uh + 6):
-        p.sum = check_sum(p, PROTO_UDP, p.len - p.l4_off, 6)
-    tuple_ports(p, p.data, p.ip_version, PROTO_UDP, load_u16(uh), load_u16(uh + 2), opts)
 
 
 cdef void parse_udplite(packet_t* p, const wire_opts_t* opts) noexcept nogil:
@@ -321,15 +265,9 @@ cdef void parse_icmpv6(packet_t* p, const wire_opts_t* opts) noexcept nogil:
         packet_refuse(p, PACKET_INVALID, Reason.icmp_not_request)
 
 
-cdef void transport_parse(packet_t* p, const wire_opts_t* opts, uint8_t proto) noexcept nogil:
-    """Fill what depends on the transport protocol: kind, key, hash, TCP's fields, checksum."""
-    p.kind = PACKET_TRACK
-    p.l4proto = proto
-    if proto == PROTO_TCP:
-        parse_tcp(p, opts)
-    elif proto == PROTO_UDP:
-        parse_udp(p, opts)
-    elif proto == PROTO_ICMP:
+cdef void transport_other(packet_t* p, const wire_opts_t* opts, uint8_t proto) noexcept nogil:
+    """``transport_parse`` of everything but TCP and UDP."""
+    if proto == PROTO_ICMP:
         if p.ip_version == 4:
             parse_icmp(p, opts)
         else:
