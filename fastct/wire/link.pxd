@@ -10,6 +10,7 @@ cdef enum:
 cdef enum:
     LINKTYPE_ETHERNET = 1
     ETH_P_IP = 0x0800
+    ETH_P_IPV6 = 0x86DD
 
 cdef int link_other(const uint8_t* frame, uint32_t cap_len, uint16_t linktype, uint32_t* offset) noexcept nogil
 
@@ -21,7 +22,12 @@ cdef inline int link_network(const uint8_t* frame, uint32_t cap_len, uint16_t li
     => ``offset`` is where it starts; the bytes there may be missing.
     => Returns the IP version that the link layer announces (4 or 6), LINK_NOT_IP or LINK_CUT.
     """
-    if linktype == LINKTYPE_ETHERNET and cap_len >= 14 and load_be16(frame + 12) == ETH_P_IP:
+    cdef uint16_t kind
+    if linktype == LINKTYPE_ETHERNET and cap_len >= 14:
+        kind = load_be16(frame + 12)
         offset[0] = 14
-        return 4
+        if kind == ETH_P_IP:
+            return 4
+        if kind == ETH_P_IPV6:
+            return 6
     return link_other(frame, cap_len, linktype, offset)

@@ -22,7 +22,6 @@ cdef enum:
 
 cdef enum:
     ETH_P_8021Q = 0x8100
-    ETH_P_IPV6 = 0x86DD
     ETH_P_MPLS = 0x8847
     ETH_P_MPLS_MULTICAST = 0x8848
     ETH_P_8021AD = 0x88A8
@@ -118,7 +117,7 @@ cdef int ppp_protocol(const uint8_t* frame, uint32_t cap_len, uint32_t* offset) 
 
 
 cdef int link_other(const uint8_t* frame, uint32_t cap_len, uint16_t linktype, uint32_t* offset) noexcept nogil:
-    """``link_network`` of everything but plain IPv4 on Ethernet."""
+    """``link_network`` of everything but plain IP on Ethernet."""
     if linktype == LINKTYPE_ETHERNET:
         return typed_header(frame, cap_len, 12, 14, offset)
     if linktype == LINKTYPE_LINUX_SLL:

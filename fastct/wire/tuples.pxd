@@ -25,10 +25,10 @@ cdef inline uint64_t addresses4(packet_t* p, uint32_t src, uint32_t dst) noexcep
     return join32(src, dst)
 
 
-cdef inline uint64_t addresses6(packet_t* p, const uint8_t* src, const uint8_t* dst,
-                                const wire_opts_t* opts) noexcept nogil:
-    p.addr6[0] = dst if p.flip else src
-    p.addr6[1] = src if p.flip else dst
+cdef inline uint64_t addresses6(packet_t* p, const uint8_t* ip, const wire_opts_t* opts) noexcept nogil:
+    cdef uint32_t first = 8 + 16 * p.flip       # without a branch, as for IPv4
+    p.addr6[0] = ip + first
+    p.addr6[1] = ip + (32 - first)
     return hash_addresses(&opts.hash_key, load_u64(p.addr6[0]), load_u64(p.addr6[0] + 8),
                           load_u64(p.addr6[1]), load_u64(p.addr6[1] + 8))
 
@@ -60,6 +60,6 @@ cdef inline void tuple_ports(packet_t* p, const uint8_t* ip, uint8_t l3proto, ui
         order = compare6(ip + 8, ip + 24)
         p.flip = (order > 0) | ((order == 0) & (src_id > dst_id))
         p.self_inverse = (order == 0) & (src_id == dst_id)
-        addresses = addresses6(p, ip + 8, ip + 24, opts)
+        addresses = addresses6(p, ip, opts)
     swap_if(p.flip, &first, &second)
     set_key(p, addresses, <uint16_t>first, <uint16_t>second, l3proto, l4proto, opts)

@@ -54,6 +54,6 @@ cdef bint tuple_icmp(packet_t* p, const uint8_t* ip, uint8_t l3proto, uint8_t l4
     if l3proto == 4:
         addresses = addresses4(p, load_u32(ip + 12), load_u32(ip + 16))
     else:
-        addresses = addresses6(p, ip + 8, ip + 24, opts)
+        addresses = addresses6(p, ip, opts)
     set_key(p, addresses, load_u16(icmp + 4), id1, l3proto, l4proto, opts)
     return True
