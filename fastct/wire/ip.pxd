@@ -21,6 +21,7 @@ cdef enum:
     EXT_FRAGMENT = -2   # a fragment other than an atomic one
     EXT_BAD = -1        # the walk fails: no transport protocol
 
+cdef void header_missing(packet_t* p, bint on_wire) noexcept nogil
 cdef int ip6_parse(packet_t* p, const wire_opts_t* opts, uint32_t cap_left, uint32_t wire_left) noexcept nogil
 cdef int ip6_skip_extensions(const packet_t* p, uint32_t* offset, uint8_t next_header) noexcept nogil
 
@@ -38,7 +39,7 @@ cdef inline int ip4_parse(packet_t* p, const wire_opts_t* opts, uint32_t cap_lef
     cdef const uint8_t* ip = p.data
     cdef uint32_t header_len, length
     if cython.unlikely(cap_left < 20):
-        packet_refuse(p, PACKET_NONE, Reason.ip_header_cut if wire_left >= 20 else Reason.ip_total_length)
+        header_missing(p, wire_left >= 20)
         return -1
     header_len = (ip[0] & 15) * 4
     length = load_be16(ip + 2)
@@ -51,7 +52,7 @@ cdef inline int ip4_parse(packet_t* p, const wire_opts_t* opts, uint32_t cap_lef
         packet_refuse(p, PACKET_NONE, Reason.ip_total_length)
         return -1
     if cython.unlikely(header_len > cap_left):
-        packet_refuse(p, PACKET_NONE, Reason.ip_header_cut)
+        header_missing(p, True)
         return -1
     set_lengths(p, length, cap_left)
     p.l4_off = header_len

@@ -33,6 +33,15 @@ cdef enum:
     HOP_PADDING_MAX = 7     # more consecutive padding is refused
 
 
+cdef void header_missing(packet_t* p, bint on_wire) noexcept nogil:
+    """The header is not all there. If it was on the wire, the packet reached the hooks, and the capture does not say
+    as what."""
+    if on_wire:
+        packet_refuse(p, PACKET_INVALID, Reason.ip_header_cut)
+    else:
+        packet_refuse(p, PACKET_NONE, Reason.ip_total_length)
+
+
 cdef bint hop_option_passes(const uint8_t* option, uint32_t at, uint32_t wire_left) noexcept nogil:
     """An option that is not padding. ``at`` is its offset from the IP header, which aligns a jumbo length."""
     cdef uint32_t length
@@ -116,7 +125,7 @@ cdef int ip6_parse(packet_t* p, const wire_opts_t* opts, uint32_t cap_left, uint
     cdef Reason fault
     cdef int proto
     if cap_left < 40:
-        packet_refuse(p, PACKET_NONE, Reason.ip_header_cut if wire_left >= 40 else Reason.ip_total_length)
+        header_missing(p, wire_left >= 40)
         return -1
     if ip[0] >> 4 != 6:
         packet_refuse(p, PACKET_NONE, Reason.ip_version)
