@@ -199,22 +199,28 @@ cdef void gc_step(engine_t* e) noexcept nogil:
 
 # ---- a batch
 
-cdef inline void fetch_entries(engine_t* e, Py_ssize_t group, Py_ssize_t size) noexcept nogil:
+cdef inline uint64_t fetch_entries(engine_t* e, Py_ssize_t group, Py_ssize_t size) noexcept nogil:
     """Have the entries of a group of packets under way while an earlier one is walked: few at a time, since a
-    processor has room for a dozen or two such fetches and forgets the rest."""
+    processor has room for a dozen or two such fetches and forgets the rest.
+
+    => Returns the packets, one bit each, that need fetch_beyond.
+    """
     cdef Py_ssize_t i
     cdef Py_ssize_t end = group + GROUP if group + GROUP < size else size
+    cdef uint64_t beyond = 0
     for i in range(group, end):
-        if e.batch[i].kind >= PACKET_TRACK:
-            table_candidate(&e.ct.table, &e.batch[i])
+        if e.batch[i].kind >= PACKET_TRACK and table_candidate(&e.ct.table, &e.batch[i]):
+            beyond |= <uint64_t>1 << i
+    return beyond
 
 
-cdef inline void fetch_beyond(engine_t* e, Py_ssize_t group, Py_ssize_t size) noexcept nogil:
+cdef inline void fetch_beyond(engine_t* e, Py_ssize_t group, uint64_t beyond) noexcept nogil:
     """The same for the few of a group whose entry is found in a second step."""
     cdef Py_ssize_t i
-    cdef Py_ssize_t end = group + GROUP if group + GROUP < size else size
-    for i in range(group, end):
-        if cython.unlikely(e.batch[i].beyond):
+    if cython.likely((beyond >> group & ((1 << GROUP) - 1)) == 0):
+        return
+    for i in range(group, group + GROUP):
+        if beyond >> i & 1:
             table_candidate_beyond(&e.ct.table, &e.batch[i])
 
 
@@ -257,6 +263,7 @@ cdef void engine_batch(engine_t* e, const frame_t* frames, Py_ssize_t n, packet_
     => ``rows``: NULL, or room for n. The frames' memory is only read, and not kept.
     """
     cdef Py_ssize_t group, size
+    cdef uint64_t beyond
     if n and e.stats.packets == 0:
         e.stats.first_ns = frames[0].ts_ns
     while n:
@@ -265,13 +272,12 @@ cdef void engine_batch(engine_t* e, const frame_t* frames, Py_ssize_t n, packet_
         if size > n:
             size = n
         look_ahead(e, frames, size, n)
-        fetch_entries(e, 0, size)
-        fetch_entries(e, GROUP, size)
-        fetch_beyond(e, 0, size)
+        beyond = fetch_entries(e, 0, size) | fetch_entries(e, GROUP, size)
+        fetch_beyond(e, 0, beyond)
         group = 0
         while group < size:
-            fetch_entries(e, group + 2 * GROUP, size)
-            fetch_beyond(e, group + GROUP, size)
+            beyond |= fetch_entries(e, group + 2 * GROUP, size)
+            fetch_beyond(e, group + GROUP, beyond)
             walk_group(e, group, size, rows)
             group += GROUP
         e.stats.packets += size

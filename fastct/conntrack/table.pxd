@@ -85,9 +85,10 @@ cdef inline uint32_t table_line(const table_t* t, uint64_t hash) noexcept nogil:
     return line if line < t.n_lines else line & t.mask
 
 
-cdef inline void table_prefetch(const table_t* t, const packet_t* p) noexcept nogil:
+cdef inline void table_prefetch(const table_t* t, packet_t* p) noexcept nogil:
     """First step ahead of time: fetch the line."""
-    prefetch_r(&t.lines[table_line(t, p.hash)])
+    p.line = table_line(t, p.hash)
+    prefetch_r(&t.lines[p.line])
 
 
 cdef inline void table_note(const table_t* t, const line_t* line, unsigned int mask, packet_t* p) noexcept nogil:
@@ -100,17 +101,22 @@ cdef inline void table_note(const table_t* t, const line_t* line, unsigned int m
         prefetch_r(&t.addr6[slot])
 
 
-cdef inline void table_candidate(const table_t* t, packet_t* p) noexcept nogil:
-    """Second step ahead of time: note the entry whose tag fits, and fetch it. If the bucket goes on in an overflow
-    line, fetch that: ``p.beyond`` says that table_candidate_beyond is due."""
-    cdef const line_t* line = &t.lines[table_line(t, p.hash)]
+cdef inline bint table_candidate(const table_t* t, packet_t* p) noexcept nogil:
+    """Second step ahead of time: note the entry whose tag fits, and fetch it.
+
+    => The bucket may have been split since the first step: then the candidate is a wrong one, or none.
+    => Returns True if there is none here and the bucket goes on in an overflow line, which is under way then:
+       table_candidate_beyond is due.
+    """
+    cdef const line_t* line = &t.lines[p.line]
     cdef unsigned int mask = line_match(line, tag_of(p.hash))
     p.slot = NO_SLOT
     if cython.likely(mask != 0):
         table_note(t, line, mask, p)
-    elif line.next:
-        p.beyond = True
+        return False
+    if line.next:
         prefetch_r(&t.overflow[line.next])
+    return line.next != 0
 
 
 cdef inline void table_candidate_beyond(const table_t* t, packet_t* p) noexcept nogil:
@@ -118,7 +124,7 @@ cdef inline void table_candidate_beyond(const table_t* t, packet_t* p) noexcept 
 
     => The bucket may have changed since the second step.
     """
-    cdef const line_t* line = &t.lines[table_line(t, p.hash)]
+    cdef const line_t* line = &t.lines[p.line]
     cdef unsigned int mask
     if line.next:
         line = &t.overflow[line.next]

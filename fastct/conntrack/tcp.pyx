@@ -97,8 +97,6 @@ for _flags in range(256):
         TCP_IS_ACK if _flags & TH_ACK else TCP_IS_NONE)
 
 
-
-
 cdef bint tcp_new(conn_t* c, packet_t* p, const ct_opts_t* opts) noexcept nogil:
     """A first segment: a SYN, or (if loose) anything that an established connection could send."""
     cdef uint8_t candidate = _transitions[0][_index_of[p.flags]][<int>TCP_NONE]

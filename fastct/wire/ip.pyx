@@ -5,17 +5,11 @@ that were captured are judged; the length that counts is the one on the wire. IP
 """
 from libc.stdint cimport uint8_t, uint32_t
 
-cimport cython
-
-from fastct.wire.bytes cimport load_be16, load_be32, sum_bytes, sum_fold
+from fastct.wire.bytes cimport load_be16, load_be32
 from fastct.wire.packet cimport (
     PACKET_FRAGMENT,
     PACKET_INVALID,
     PACKET_NONE,
-    SUM_BAD,
-    SUM_GOOD,
-    SUM_OFFLOADED,
-    SUM_UNKNOWN,
     packet_refuse,
     packet_t,
     wire_opts_t,

@@ -76,6 +76,7 @@ cdef struct packet_t:
     uint32_t len             # IP packet length on the wire, header included
     uint32_t cap_len         # bytes of it that were captured, <= len
     uint32_t l4_off          # transport header, from data
+    uint32_t line            # index line of its hash when that was fetched
     uint32_t slot            # candidate entry found ahead of time, or NO_SLOT
     uint32_t seq             # TCP, host order
     uint32_t ack
@@ -91,7 +92,6 @@ cdef struct packet_t:
     uint8_t ip_sum           # packet_sum of the IPv4 header
     uint8_t ip_version       # 4 or 6; 0 when not IP
     uint8_t l4proto          # transport protocol, once the IP header has been walked
-    uint8_t beyond           # the candidate is to be looked for in an overflow line
 
 cdef struct wire_opts_t:
     hash_key_t hash_key

@@ -25,7 +25,7 @@ cdef void packet_parse(packet_t* p, const uint8_t* frame, uint32_t cap_len, uint
     p.flags = p.kind = p.flip = p.self_inverse = 0
     p.reason = Reason.none
     p.sum = p.ip_sum = SUM_UNKNOWN
-    p.ip_version = p.beyond = 0
+    p.ip_version = 0
     p.hash = 0
     if cython.unlikely(version <= 0):
         p.data = frame

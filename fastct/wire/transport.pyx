@@ -7,14 +7,11 @@ there, judge it, make the key.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
-cimport cython
-
 from fastct.wire.bytes cimport load_be16, load_be32, load_u16, sum_bytes, sum_fold, swap16, swap32
 from fastct.wire.ip cimport ip6_skip_extensions
 from fastct.wire.packet cimport (
     PACKET_ICMP_ERROR,
     PACKET_INVALID,
-    PACKET_TRACK,
     PACKET_UNTRACKED,
     PROTO_GRE,
     PROTO_ICMP,
@@ -27,11 +24,6 @@ from fastct.wire.packet cimport (
     SUM_GOOD,
     SUM_OFFLOADED,
     SUM_UNKNOWN,
-    TH_ACK,
-    TH_FIN,
-    TH_RST,
-    TH_SYN,
-    TH_URG,
     packet_refuse,
     packet_t,
     wire_opts_t,

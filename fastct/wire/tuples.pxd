@@ -41,7 +41,7 @@ cdef inline int compare6(const uint8_t* a, const uint8_t* b) noexcept nogil:
 
 
 cdef inline void tuple_ports(packet_t* p, const uint8_t* ip, uint8_t l3proto, uint8_t l4proto, uint16_t src_id,
-                      uint16_t dst_id, const wire_opts_t* opts) noexcept nogil:
+                             uint16_t dst_id, const wire_opts_t* opts) noexcept nogil:
     """Key of a protocol whose inverse swaps two ids (ports, GRE keys, or zeros).
 
     => ``ip`` is a whole IP header; ids in network order.
