@@ -4,7 +4,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint64_t
 
 import numpy as np
 
-from fastct.capture.linktypes import SUPPORTED, unsupported
+from fastct.capture.linktypes import checked
 from fastct.errors import ConfigError
 
 LINKTYPE_ETHERNET = 1
@@ -81,13 +81,6 @@ cdef class _OwnedRecords:
         free(self.records)
 
 
-cdef uint16_t _known(linktype) except? 0:
-    """The link type, if it is one that fastct reads."""
-    if linktype not in SUPPORTED:
-        raise unsupported(linktype)
-    return linktype
-
-
 cdef Frames _block(_OwnedRecords owner, Py_ssize_t n, first):
     cdef Frames frames = Frames.__new__(Frames)
     frames.owner = owner
@@ -123,7 +116,7 @@ def frames_from_bytes(packets, ts=None, linktype=LINKTYPE_ETHERNET, first=1):
     if ts is not None and len(ts) != n:
         raise ConfigError(f"{n} packets but {len(ts)} time stamps")
     cdef _OwnedRecords owner = _OwnedRecords(n, held)
-    cdef uint16_t link = _known(linktype)
+    cdef uint16_t link = checked(linktype)
     cdef frame_t* f
     cdef bytes data
     for i in range(n):
@@ -167,7 +160,7 @@ def frames_from_buffer(const uint8_t[::1] buffer not None, const uint64_t[::1] o
         if offsets[i] > size or lengths[i] > size - offsets[i]:
             raise ConfigError(f"frame {i} lies outside the buffer")
     cdef _OwnedRecords owner = _OwnedRecords(n, buffer)
-    cdef uint16_t link = _known(linktype)
+    cdef uint16_t link = checked(linktype)
     cdef frame_t* f
     for i in range(n):
         f = &owner.records[i]
