@@ -247,16 +247,19 @@ def replay(source, tracker, *, connections=None, packets=None, events=None, at=N
     ticker = _Progress(progress, source)
     until = _Until(at)
     interrupted = False
+    held_most = HELD_ROWS
     try:
         for _ in _feed(source, tracker, packets, until):
             ended.collect()
             happened.collect()
-            if max(ended.rows, happened.rows) >= HELD_ROWS:
+            if max(ended.rows, happened.rows) >= held_most:
                 tracker.gc.sweep()
                 ended.collect()
                 happened.collect()
                 ended.release(tracker.now)
                 happened.release(tracker.now)
+                # Where time stands still nothing can go; trying again at every block would be quadratic.
+                held_most = max(HELD_ROWS, 2 * max(ended.rows, happened.rows))
             ticker.tick()
     except KeyboardInterrupt:
         interrupted = True

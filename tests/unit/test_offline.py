@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 
 import fastct
+from fastct import offline
+from fastct.capture.frames import frames_from_bytes
 from tests import captures_build as build
+from tests import packets as p
 
 HOST = "pcaps/host_10.1.1.2.pcap"
 WLAN = 105
@@ -60,3 +63,29 @@ def test_times_beyond_the_capture(at, packets):
 def test_span_is_that_of_the_packets():
     summary = fastct.track(HOST, at=datetime.timedelta(days=9)).summary
     assert summary.last_ns == summary.stats["last_ns"] == fastct.track(HOST).summary.last_ns
+
+
+def test_rows_that_must_wait_are_not_sorted_at_every_block(monkeypatch):
+    """In a capture whose time stands still nothing that ends can be handed on before the end."""
+    monkeypatch.setattr(offline, "HELD_ROWS", 8)
+    sorts = []
+    order = offline._Events._order
+    monkeypatch.setattr(offline._Events, "_order", staticmethod(lambda rows: sorts.append(len(rows)) or order(rows)))
+    packets = [p.udp("10.0.0.1", "10.0.0.2", port, 53) for port in range(1, 1025)]
+    tracker = fastct.Tracker(keep_events=True)
+    blocks = [frames_from_bytes(packets[at:at + 4], [9] * 4, 101) for at in range(0, 1024, 4)]
+    events = []
+    offline.replay(Blocks(blocks), tracker, events=events.append)
+    assert sum(map(len, events)) == 1024
+    assert len(sorts) < 12
+
+
+class Blocks:
+    """Blocks of frames as a capture."""
+    damage = ()
+
+    def __init__(self, blocks):
+        self._blocks = iter(blocks)
+
+    def __next__(self):
+        return next(self._blocks)
