@@ -70,7 +70,8 @@ def open_file(path):
     if path == STDIN:
         if sys.stdin is None:
             raise CaptureError("closed", path=path, packet=0, offset=0)
-        return sys.stdin.buffer, None
+        # Unbuffered: what a live pipe holds must not wait for its next bytes.
+        return getattr(sys.stdin.buffer, "raw", sys.stdin.buffer), None
     try:
         file = builtins.open(path, "rb", buffering=0)
     except OSError as error:

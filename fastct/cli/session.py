@@ -51,15 +51,22 @@ def run(args, main, **files):
         tracker = tracker_from(args, keep_ended="connections" in sinks, keep_events="events" in sinks)
         tally, progress = Tally(), Progress(args.quiet)
 
-        def connections(rows):
-            tally.add(rows)
-            sinks["connections"].write(rows)
+        def into(kind):
+            """What takes the rows of a kind, or None."""
+            if kind not in sinks:
+                return None
+
+            def take(rows):
+                if kind == "connections":
+                    tally.add(rows)
+                if kind == main:
+                    progress.clear()    # the listing may go to the same terminal
+                sinks[kind].write(rows)
+            return take
 
         try:
-            summary = replay(source, tracker, at=args.at, progress=progress,
-                             connections=connections if "connections" in sinks else None,
-                             packets=sinks["packets"].write if "packets" in sinks else None,
-                             events=sinks["events"].write if "events" in sinks else None)
+            summary = replay(source, tracker, at=args.at, progress=progress, connections=into("connections"),
+                             packets=into("packets"), events=into("events"))
         finally:
             progress.clear()
     return report(args, summary, tally)

@@ -177,6 +177,7 @@ class StandardOutput:
         if sys.stdout is None:
             raise ConfigError("cannot write standard output: closed")
         self.broken, self._stop = False, stop
+        self._terminal = sys.stdout.isatty()
         file = sys.stdout.buffer
         if isinstance(file, io.RawIOBase):      # python -u: a write may stop half-way
             file = io.BufferedWriter(file)
@@ -185,6 +186,8 @@ class StandardOutput:
     def write(self, rows):
         """Append rows."""
         self._guarded(lambda: self._form.write(rows))
+        if self._terminal:      # whole lines, since progress may be drawn below them
+            self._guarded(self._form.finish)
 
     def close(self):
         """Hand everything on."""

@@ -1,7 +1,9 @@
 """The command line as a user meets it: outputs, messages, exit statuses."""
+import contextlib
 import csv
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -226,6 +228,34 @@ def test_interrupted(tmp_path):
     assert process.returncode == 130
     assert b"interrupted" in errors
     assert b"Traceback" not in errors
+
+
+@pytest.mark.parametrize("rich", [True, False])
+@pytest.mark.parametrize("quiet", [True, False])
+def test_progress_on_a_terminal(rich, quiet):
+    """A capture that comes slowly, on a terminal that shows listing, progress and summary."""
+    ours, theirs = pty.openpty()
+    without = "import sys; sys.modules['rich'] = None; " * (not rich)
+    args = ["track", "-", *["--quiet"] * quiet]
+    program = f"{without}from fastct.cli import main; main({args})"
+    process = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=theirs, stderr=theirs,
+                               env=os.environ | {"TERM": "xterm"})
+    os.close(theirs)
+    with open(HOST, "rb") as whole:
+        for size, pause_s in ((2000, 2.5), (2000, 0.5), (-1, 0)):
+            process.stdin.write(whole.read(size))
+            process.stdin.flush()
+            time.sleep(pause_s)
+    process.stdin.close()
+    seen = b""
+    with contextlib.suppress(OSError):      # a terminal that nobody writes to any more
+        while part := os.read(ours, 4096):
+            seen += part
+    os.close(ours)
+    assert process.wait(timeout=30) == 0
+    assert (b"M packets" in seen) == (not quiet)
+    assert (b"connections  5" in seen) == (not quiet)
+    assert seen.count(b"src=10.1.1.2 dst=10.1.1.80") == 1
 
 
 def test_help_and_version():
