@@ -8,18 +8,21 @@ does not grow with the capture; ``track`` collects it all into a ``Result``. Bot
     events                     by time; at one time, expiries come before what packets caused
 """
 import datetime
+import operator
 import time
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from fastct import capture
+from fastct.errors import ConfigError, UnsupportedLinkType
 from fastct.records import CONNECTION_DTYPE, EVENT_DTYPE, EVENTS, PACKET_DTYPE
 from fastct.rows import Table
 from fastct.tracker import Tracker
 
 HELD_ROWS = 1 << 16         # rows that wait for their turn before the table is swept to let them go
 PROGRESS_S = 0.2            # between two reports of progress
+NS_MAX = np.iinfo(np.uint64).max
 DESTROY = EVENTS.index("DESTROY")
 
 
@@ -67,11 +70,18 @@ class Result:
         NEW, UPDATE and DESTROY (``fastct.EVENT_DTYPE``), if asked for.
     summary : Summary
         Totals, notes and damage.
+
+    As an Arrow stream (PyCapsule interface) a result is its connections, so that pyarrow, polars, pandas and duckdb
+    take it as it is.
     """
     connections: Table
     packets: Table | None
     events: Table | None
     summary: Summary
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        """The connections as an Arrow stream."""
+        return self.connections.__arrow_c_stream__(requested_schema)
 
     @property
     def stats(self):
@@ -157,19 +167,42 @@ class _Until:
 
     def __init__(self, at):
         self.ns = at
+        if at is None or isinstance(at, datetime.timedelta):
+            return
+        try:
+            self.ns = operator.index(at)
+        except TypeError:
+            raise ConfigError(f"at: expected ns since the epoch or a timedelta, got {at!r}") from None
+        if not 0 <= self.ns <= NS_MAX:
+            raise ConfigError(f"at: expected 0 to {NS_MAX} ns since the epoch, got {at}")
 
     def cut(self, frames):
         """The frames of a block that are not later."""
         if isinstance(self.ns, datetime.timedelta):
             self.ns = frames[0][0] + self.ns // datetime.timedelta(microseconds=1) * 1000
+            self.ns = min(max(self.ns, 0), NS_MAX)
         if self.ns is None or frames.until(self.ns) == len(frames):
             return frames
         return frames.part(0, frames.until(self.ns))
 
 
+def _blocks(source):
+    """The blocks of a source. A file that comes to an interface fastct does not read has ended there, as with damage;
+    it is refused only when nothing of it can be read."""
+    while True:
+        try:
+            yield next(source)
+        except StopIteration:
+            return
+        except UnsupportedLinkType as error:
+            if not error.packet:
+                raise
+            source.damage.append(error)
+
+
 def _feed(source, tracker, packets, until):
     """Run the blocks of a source through the tracker; yields after each."""
-    for frames in source:
+    for frames in _blocks(source):
         part = until.cut(frames)
         rows = tracker.process(part, rows=packets is not None)
         if packets is not None and len(rows):
@@ -201,37 +234,47 @@ def replay(source, tracker, *, connections=None, packets=None, events=None, at=N
     Returns
     -------
     Summary
+
+    Raises
+    ------
+    UnsupportedLinkType
+        If the first packet of a capture has a link type that is not read; further on it is damage.
+    ConfigError
+        If ``at`` is neither.
     """
     ended = _Ended(tracker, connections if at is None and connections else lambda rows: None)
     happened = _Events(tracker, events or (lambda rows: None))
     ticker = _Progress(progress, source)
     until = _Until(at)
     interrupted = False
+    held_most = HELD_ROWS
     try:
         for _ in _feed(source, tracker, packets, until):
             ended.collect()
             happened.collect()
-            if max(ended.rows, happened.rows) >= HELD_ROWS:
+            if max(ended.rows, happened.rows) >= held_most:
                 tracker.gc.sweep()
                 ended.collect()
                 happened.collect()
                 ended.release(tracker.now)
                 happened.release(tracker.now)
+                # Where time stands still nothing can go; trying again at every block would be quadratic.
+                held_most = max(HELD_ROWS, 2 * max(ended.rows, happened.rows))
             ticker.tick()
     except KeyboardInterrupt:
         interrupted = True
+    last_ns = tracker.now
     tracker.gc.sweep(None if interrupted or not tracker.stats["packets"] else until.ns)
     for log in (ended, happened):
         log.collect()
-        log.release(np.iinfo(np.uint64).max)
+        log.release(NS_MAX)
     if connections:
         for rows in tracker.connection_blocks():
             connections(rows)
-    return _summary(source, tracker, interrupted)
+    return _summary(source, tracker.stats | {"last_ns": last_ns}, interrupted)
 
 
-def _summary(source, tracker, interrupted):
-    stats = tracker.stats
+def _summary(source, stats, interrupted):
     notes = []
     if stats["offload_packet"]:
         notes.append(f"packet {stats['offload_packet']} has a checksum that its sender left to the network card: "

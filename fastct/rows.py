@@ -5,11 +5,13 @@ from fastct.columns import KINDS, kind_of
 
 
 class Table(np.ndarray):
-    """A structured array that pyarrow, pandas, polars and duckdb take directly.
+    """A structured array that converts to what pyarrow, pandas, polars and duckdb work with.
 
     The fields are those of ``fastct.CONNECTION_DTYPE``, ``PACKET_DTYPE`` or ``EVENT_DTYPE``: numbers, codes and
     addresses as bytes. The conversions give the columns of the command line's outputs: words, address texts, nulls
-    where a value does not exist. They need the extra ``fastct[arrow]``.
+    where a value does not exist. They need the extra ``fastct[arrow]``. What asks for Arrow's PyCapsule interface first
+    (``pyarrow.table``, ``pandas.DataFrame.from_arrow``) gets these columns from the table itself; what looks for NumPy
+    first (polars, duckdb) wants ``to_arrow()``, or the ``Result``.
     """
 
     def __new__(cls, rows):

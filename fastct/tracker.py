@@ -2,6 +2,7 @@
 import os
 import random
 import socket
+import struct
 from ipaddress import ip_address
 
 import numpy as np
@@ -151,6 +152,13 @@ class Tracker:
         -------
         numpy.ndarray
             As ``process``.
+
+        Raises
+        ------
+        ConfigError
+            If there are not as many times as packets.
+        UnsupportedLinkType
+            If fastct does not read the link type.
         """
         if ts is None:
             ts = [self.now] * len(packets)
@@ -184,18 +192,29 @@ class Tracker:
             Ports, where the protocol has some.
         type, code, id : int
             Of ICMP and ICMPv6.
+
+        Raises
+        ------
+        ConfigError
+            For what is no address, protocol, port, type, code or id.
         """
-        source, target = ip_address(src), ip_address(dst)
+        try:
+            source, target = ip_address(src), ip_address(dst)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
         if source.version != target.version:
             raise ConfigError(f"addresses of two families: {src} and {dst}")
         number = PROTOCOLS.get(proto, proto)
         if not isinstance(number, int) or not 0 <= number <= 255:
             raise ConfigError(f"unknown protocol {proto!r}")
         head = (b"\x45" + bytes(11)) if source.version == 4 else (b"\x60" + bytes(7))
-        if number in (socket.IPPROTO_ICMP, socket.IPPROTO_ICMPV6):
-            ids = bytes((type, code, 0, 0)) + id.to_bytes(2, "big") + bytes(2)
-        else:
-            ids = sport.to_bytes(2, "big") + dport.to_bytes(2, "big") + bytes(4)
+        try:
+            if number in (socket.IPPROTO_ICMP, socket.IPPROTO_ICMPV6):
+                ids = struct.pack("!BB2xH2x", type, code, id)
+            else:
+                ids = struct.pack("!HH4x", sport, dport)
+        except struct.error as error:
+            raise ConfigError(f"find: {error}") from None
         return self._engine.find(head + source.packed + target.packed, number, ids)
 
     def get(self, handle):

@@ -37,6 +37,8 @@ def expand(paths):
         paths = [paths]
     files = []
     for path in map(os.fsdecode, paths):
+        if not path:
+            raise ConfigError("a capture's name is empty")
         if path == STDIN or os.path.lexists(path):
             files.append(path)
         else:
@@ -66,7 +68,10 @@ def open_file(path):
         If it cannot be opened.
     """
     if path == STDIN:
-        return sys.stdin.buffer, None
+        if sys.stdin is None:
+            raise CaptureError("closed", path=path, packet=0, offset=0)
+        # Unbuffered: what a live pipe holds must not wait for its next bytes.
+        return getattr(sys.stdin.buffer, "raw", sys.stdin.buffer), None
     try:
         file = builtins.open(path, "rb", buffering=0)
     except OSError as error:

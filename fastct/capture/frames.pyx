@@ -1,9 +1,10 @@
 """The Python face of a block of frames; the record itself is in ``frames.pxd``."""
 from libc.stdlib cimport calloc, free
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint64_t
 
 import numpy as np
 
+from fastct.capture.linktypes import checked
 from fastct.errors import ConfigError
 
 LINKTYPE_ETHERNET = 1
@@ -89,7 +90,7 @@ cdef Frames _block(_OwnedRecords owner, Py_ssize_t n, first):
     return frames
 
 
-def frames_from_bytes(packets, ts=None, int linktype=LINKTYPE_ETHERNET, first=1):
+def frames_from_bytes(packets, ts=None, linktype=LINKTYPE_ETHERNET, first=1):
     """A block of frames around packets that are already in memory.
 
     Parameters
@@ -107,12 +108,15 @@ def frames_from_bytes(packets, ts=None, int linktype=LINKTYPE_ETHERNET, first=1)
     ------
     ConfigError
         If the two sequences differ in length.
+    UnsupportedLinkType
+        If fastct does not read the link type.
     """
     held = [bytes(packet) for packet in packets]
     cdef Py_ssize_t i, n = len(held)
     if ts is not None and len(ts) != n:
         raise ConfigError(f"{n} packets but {len(ts)} time stamps")
     cdef _OwnedRecords owner = _OwnedRecords(n, held)
+    cdef uint16_t link = checked(linktype)
     cdef frame_t* f
     cdef bytes data
     for i in range(n):
@@ -121,13 +125,13 @@ def frames_from_bytes(packets, ts=None, int linktype=LINKTYPE_ETHERNET, first=1)
         f.data = <const uint8_t*><const char*>data
         f.cap_len = f.wire_len = <uint32_t>len(data)
         f.ts_ns = ts[i] if ts is not None else 0
-        f.linktype = <uint16_t>linktype
+        f.linktype = link
     return _block(owner, n, first)
 
 
 def frames_from_buffer(const uint8_t[::1] buffer not None, const uint64_t[::1] offsets not None,
                        const uint32_t[::1] lengths not None, const uint64_t[::1] ts not None,
-                       int linktype=LINKTYPE_ETHERNET, first=1):
+                       linktype=LINKTYPE_ETHERNET, first=1):
     """A block of frames that lie in one buffer; nothing is copied.
 
     Parameters
@@ -145,6 +149,8 @@ def frames_from_buffer(const uint8_t[::1] buffer not None, const uint64_t[::1] o
     ------
     ConfigError
         If the arrays differ in length or a frame lies outside the buffer.
+    UnsupportedLinkType
+        If fastct does not read the link type.
     """
     cdef Py_ssize_t i, n = offsets.shape[0]
     cdef uint64_t size = buffer.shape[0]
@@ -154,11 +160,12 @@ def frames_from_buffer(const uint8_t[::1] buffer not None, const uint64_t[::1] o
         if offsets[i] > size or lengths[i] > size - offsets[i]:
             raise ConfigError(f"frame {i} lies outside the buffer")
     cdef _OwnedRecords owner = _OwnedRecords(n, buffer)
+    cdef uint16_t link = checked(linktype)
     cdef frame_t* f
     for i in range(n):
         f = &owner.records[i]
         f.data = &buffer[0] + offsets[i]
         f.cap_len = f.wire_len = lengths[i]
         f.ts_ns = ts[i]
-        f.linktype = <uint16_t>linktype
+        f.linktype = link
     return _block(owner, n, first)

@@ -32,6 +32,13 @@ def name_of(number):
     return NAMES.get(number, "unknown")
 
 
+def checked(number, **where):
+    """The number, if it is in ``SUPPORTED``; raises ``unsupported`` otherwise."""
+    if number not in SUPPORTED:
+        raise unsupported(number, **where)
+    return number
+
+
 def unsupported(number, **where):
     """The error for a link type that is not in ``SUPPORTED``; ``where`` is its path, packet and offset."""
     name = name_of(number)

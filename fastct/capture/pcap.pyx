@@ -11,7 +11,7 @@ from fastct.capture.order cimport load16, load32
 from fastct.capture.source cimport MAX_CAP_LEN, NS, SCAN_BAD, SCAN_FULL, SCAN_SHORT, Source
 from fastct.capture.window cimport Window
 
-from fastct.capture.linktypes import SUPPORTED, unsupported
+from fastct.capture.linktypes import checked
 from fastct.errors import CaptureError
 
 cdef extern from *:
@@ -62,8 +62,7 @@ cdef class PcapSource(Source):
             raise CaptureError(f"pcap version {major}.{minor} is not supported", path=path, packet=0, offset=4)
         # The upper half has the length of the frame check sequence, which stays part of the frame.
         self.linktype = <uint16_t>(load32(header + 20, self.swapped) & 0xFFFF)
-        if self.linktype not in SUPPORTED:
-            raise unsupported(self.linktype, path=path, packet=0, offset=20)
+        checked(self.linktype, path=path, packet=0, offset=20)
         self.iface = <uint16_t>self.add_interface("")
         self.at = FILE_HEADER
 

@@ -1,16 +1,18 @@
 """The command line. One file per subcommand, imported when it is called for; no logic of its own.
 
-Exit status: 0 done; 1 done, but an input was damaged; 2 usage, unreadable input, unwritable output;
-130 interrupted; 141 the reader of standard output went away.
+Exit status: 0 done, also when the reader of standard output has seen enough; 1 done, but an input was damaged;
+2 usage, unreadable input, unwritable output; 130 interrupted.
 """
 import argparse
 import importlib
 import os
 import sys
 
+from fastct.capture.files import STDIN
 from fastct.errors import CaptureError, Error
+from fastct.export.writers import discard_standard_output
 
-DONE, DAMAGED, FAILED, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
+DONE, DAMAGED, FAILED, INTERRUPTED = 0, 1, 2, 130
 
 # Subcommands: module of the same name, and what it does.
 COMMANDS = {
@@ -25,11 +27,16 @@ def say(message):
     print(f"fastct: {message}", file=sys.stderr)
 
 
+def place(path):
+    """How messages call a capture."""
+    return "standard input" if path == STDIN else path
+
+
 def _parser(name):
     """The parser; only the subcommand that is called gets its options."""
     parser = argparse.ArgumentParser(
         prog="fastct", description="A userspace Netfilter: connection tracking as Linux does it.",
-        epilog="example: fastct track dump.pcap")
+        epilog="example: fastct track dump.pcap", allow_abbrev=False)
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for command, text in COMMANDS.items():
@@ -38,23 +45,16 @@ def _parser(name):
             continue
         module = importlib.import_module(f"fastct.cli.{command}")
         sub = commands.add_parser(command, help=text, description=module.__doc__, epilog=module.EXAMPLES,
-                                  formatter_class=argparse.RawDescriptionHelpFormatter)
+                                  allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
         module.add_options(sub)
         sub.set_defaults(run=module.run)
     return parser
 
 
-def main(argv=None):
-    """Run the command line; returns the exit status."""
-    argv = sys.argv[1:] if argv is None else list(argv)
-    # NumPy's linear algebra is not used here: spare it the start of its threads.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    name = next((word for word in argv if word in COMMANDS), None)
-    parser = _parser(name)
-    try:
-        args = parser.parse_args(argv)
-    except SystemExit as end:
-        return end.code
+def _run(argv):
+    """Parse the command line and do what it says; returns the exit status."""
+    parser = _parser(next((word for word in argv if word in COMMANDS), None))
+    args = parser.parse_args(argv)
     if args.version:
         from fastct.version import __version__
         print(f"fastct {__version__}")
@@ -62,16 +62,29 @@ def main(argv=None):
     if args.command is None:
         parser.print_help(sys.stderr)
         return FAILED
+    return args.run(args)
+
+
+def main(argv=None):
+    """Run the command line; returns the exit status."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    # NumPy's linear algebra is not used here: spare it the start of its threads.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if sys.stderr is None:      # closed by whoever started this: there is nobody to talk to
+        sys.stderr = open(os.devnull, "w")
     try:
-        return args.run(args)
+        return _run(argv)
+    except SystemExit as end:
+        return end.code
     except CaptureError as error:
-        say(f"error: {error.path}: {error}" if error.path else f"error: {error}")
+        say(f"error: {place(error.path)}: {error}" if error.path else f"error: {error}")
         return FAILED
     except Error as error:
         say(f"error: {error}")
         return FAILED
     except BrokenPipeError:
-        return BROKEN_PIPE
+        discard_standard_output()
+        return DONE
     except KeyboardInterrupt:
         say("interrupted")
         return INTERRUPTED

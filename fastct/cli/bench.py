@@ -2,7 +2,8 @@
 import json
 
 from fastct.cli import DONE
-from fastct.cli.options import count
+from fastct.cli.options import positive
+from fastct.errors import ConfigError
 
 EXAMPLES = """examples:
   fastct bench                                     ns per packet by number of connections
@@ -14,9 +15,10 @@ EXAMPLES = """examples:
 def add_options(parser):
     """The options of the subcommand."""
     parser.add_argument("--connections", default="1k,10k,100k,1M", metavar="N,...",
-                        type=lambda text: [count(part) for part in text.split(",")], help="default: 1k,10k,100k,1M")
-    parser.add_argument("--protocol", default="tcp,udp,tcp6", metavar="NAME,...", help="of tcp, udp, tcp6, udp6")
-    parser.add_argument("--packets", type=count, default=2_000_000, metavar="N", help="per measurement; default 2M")
+                        type=lambda text: [positive(part) for part in text.split(",")], help="default: 1k,10k,100k,1M")
+    parser.add_argument("--protocol", default="tcp,udp,tcp6", metavar="NAME,...", type=lambda text: text.split(","),
+                        help="of tcp, udp, tcp6, udp6")
+    parser.add_argument("--packets", type=positive, default=2_000_000, metavar="N", help="per measurement; default 2M")
     parser.add_argument("--seed", type=int, default=1, metavar="N")
     parser.add_argument("--checksum", choices=("on", "off"), default="off",
                         help="verify checksums as well; default off, which is parse to updated state alone")
@@ -26,9 +28,7 @@ def add_options(parser):
 
 
 def _figures(args, benchmark):
-    for protocol in args.protocol.split(","):
-        if protocol not in benchmark.PROTOCOLS:
-            raise SystemExit(f"fastct: error: --protocol: expected some of {', '.join(benchmark.PROTOCOLS)}")
+    for protocol in args.protocol:
         for connections in args.connections:
             yield benchmark.measure_packets(protocol, connections, args.packets, args.seed, args.checksum)
     if args.all:
@@ -42,6 +42,9 @@ def _figures(args, benchmark):
 def run(args):
     """Do it; returns the exit status."""
     from fastct import benchmark
+    for protocol in args.protocol:
+        if protocol not in benchmark.PROTOCOLS:
+            raise ConfigError(f"--protocol: expected some of {', '.join(benchmark.PROTOCOLS)}, got {protocol!r}")
     if not args.json:
         print(f"{'what':14} {'protocol':9} {'connections':>11} {'figure':>12}")
     for figure in _figures(args, benchmark):

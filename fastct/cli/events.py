@@ -11,10 +11,11 @@ EXAMPLES = """examples:
 def add_options(parser):
     """The options of the subcommand."""
     add_tracking(parser)
-    parser.add_argument("-o", "--output", metavar="FILE", help="events to a file: .txt .csv .jsonl .arrow .parquet")
+    parser.add_argument("-o", "--output", "--events", metavar="FILE",
+                        help="events to a file: .txt .csv .jsonl .arrow .parquet")
     parser.add_argument("--json", action="store_true", help="JSON Lines on standard output")
 
 
 def run(args):
     """Do it; returns the exit status."""
-    return session.run(args, "events")
+    return session.run(args, "events", packets=args.packets)

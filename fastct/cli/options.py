@@ -4,6 +4,8 @@ import datetime
 import re
 
 NS_PER_S = 10**9
+EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+NS_MAX = 2**64 - 1      # packet time has 64 bits: until the year 2554
 
 
 def sysctl(text):
@@ -17,8 +19,15 @@ def sysctl(text):
 def time_of(text):
     """Seconds since the epoch, an ISO 8601 date and time (UTC unless it says otherwise), or ``+SECONDS`` after the
     first packet. Returns ns since the epoch, or a timedelta."""
-    if re.fullmatch(r"\+\d+(\.\d+)?", text):
-        return datetime.timedelta(seconds=float(text))
+    after_first = re.fullmatch(r"\+(\d+(\.\d+)?)", text)
+    ns = round(float(after_first[1]) * NS_PER_S) if after_first else _ns_of(text)
+    if not 0 <= ns <= NS_MAX:
+        raise argparse.ArgumentTypeError(f"expected a time from 1970 to 2554, got {text!r}")
+    return datetime.timedelta(microseconds=ns // 1000) if after_first else ns
+
+
+def _ns_of(text):
+    """ns since the epoch of a time that is not relative."""
     if re.fullmatch(r"\d+(\.\d{1,9})?", text):
         whole, _, fraction = text.partition(".")
         return int(whole) * NS_PER_S + int(fraction.ljust(9, "0"))
@@ -29,7 +38,7 @@ def time_of(text):
             f"expected seconds since the epoch, a date and time, or +SECONDS, got {text!r}") from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=datetime.UTC)
-    return round(moment.timestamp() * 10**6) * 1000
+    return (moment - EPOCH) // datetime.timedelta(microseconds=1) * 1000
 
 
 def count(text):
@@ -38,6 +47,14 @@ def count(text):
     if not match:
         raise argparse.ArgumentTypeError(f"expected a number such as 1000, 10k or 4M, got {text!r}")
     return int(match[1]) * {"": 1, "k": 1000, "M": 10**6}[match[2]]
+
+
+def positive(text):
+    """As ``count``, at least 1."""
+    number = count(text)
+    if number == 0:
+        raise argparse.ArgumentTypeError("expected at least 1")
+    return number
 
 
 def add_tracking(parser):
@@ -53,6 +70,7 @@ def add_tracking(parser):
     parser.add_argument("--seed", type=int, metavar="N", help="make what Linux leaves to chance repeatable")
     parser.add_argument("--at", type=time_of, metavar="TIME",
                         help="the table as of a time: seconds since the epoch, date and time, or +SECONDS")
+    parser.add_argument("--packets", metavar="FILE", help="a row per packet to a file: .csv .jsonl .arrow .parquet")
     parser.add_argument("--quiet", action="store_true", help="no progress and no summary")
 
 

@@ -1,14 +1,24 @@
 """What ``track`` and ``events`` have in common: open everything, replay, report, and the exit status."""
+import os
 import sys
 from contextlib import ExitStack
 
 from fastct import capture
-from fastct.cli import BROKEN_PIPE, DAMAGED, DONE, INTERRUPTED, say
+from fastct.cli import DAMAGED, DONE, INTERRUPTED, place, say
 from fastct.cli.options import tracker_from
 from fastct.cli.progress import Progress
 from fastct.cli.summary import Tally, summary_lines
-from fastct.export.writers import StandardOutput, Writer
+from fastct.errors import ConfigError
+from fastct.export.writers import StandardOutput, Writer, is_device
 from fastct.offline import replay
+
+
+def _apart(paths):
+    """Refuse to write two outputs to one file."""
+    files = [os.path.realpath(path) for path in paths if not is_device(path)]
+    for path in files:
+        if files.count(path) > 1:
+            raise ConfigError(f"{path}: two outputs cannot go to one file")
 
 
 def outputs(stack, args, main, files):
@@ -16,14 +26,20 @@ def outputs(stack, args, main, files):
 
     => They are completed when ``stack`` closes, and removed if it closes with an exception.
     """
-    paths = {kind: path for kind, path in files.items() if path}
-    if args.output:
-        paths[main] = args.output
-    sinks = {kind: Writer(path, kind) for kind, path in paths.items()}
+    paths = {kind: path for kind, path in {main: args.output, **files}.items() if path is not None}
+    if main in paths and args.json:
+        raise ConfigError("--json is the form of standard output; the ending of the file's name says another")
+    _apart(paths.values())
+    sinks = {}
+
+    def add(kind, sink):
+        sinks[kind] = sink
+        stack.push(lambda error, *_: (sink.abort if error else sink.close)() and False)
+
+    for kind, path in paths.items():
+        add(kind, Writer(path, kind))
     if main not in sinks:
-        sinks[main] = StandardOutput(main, ".jsonl" if args.json else ".txt", stop=not sinks)
-    for sink in sinks.values():
-        stack.push(lambda kind, *_, sink=sink: (sink.abort if kind else sink.close)() and False)
+        add(main, StandardOutput(main, ".jsonl" if args.json else ".txt", stop=not sinks))
     return sinks
 
 
@@ -32,28 +48,34 @@ def run(args, main, **files):
     with ExitStack() as stack:
         source = stack.enter_context(capture.open(args.captures))
         sinks = outputs(stack, args, main, files)
-        wanted = set(sinks) | ({"connections"} if main == "connections" else set())
-        tracker = tracker_from(args, keep_ended="connections" in wanted, keep_events="events" in wanted)
+        tracker = tracker_from(args, keep_ended="connections" in sinks, keep_events="events" in sinks)
         tally, progress = Tally(), Progress(args.quiet)
 
-        def connections(rows):
-            tally.add(rows)
-            sinks["connections"].write(rows)
+        def into(kind):
+            """What takes the rows of a kind, or None."""
+            if kind not in sinks:
+                return None
+
+            def take(rows):
+                if kind == "connections":
+                    tally.add(rows)
+                if kind == main:
+                    progress.clear()    # the listing may go to the same terminal
+                sinks[kind].write(rows)
+            return take
 
         try:
-            summary = replay(source, tracker, at=args.at, progress=progress,
-                             connections=connections if "connections" in sinks else None,
-                             packets=sinks["packets"].write if "packets" in sinks else None,
-                             events=sinks["events"].write if "events" in sinks else None)
+            summary = replay(source, tracker, at=args.at, progress=progress, connections=into("connections"),
+                             packets=into("packets"), events=into("events"))
         finally:
             progress.clear()
-    return report(args, summary, tally, sinks[main])
+    return report(args, summary, tally)
 
 
-def report(args, summary, tally, shown):
+def report(args, summary, tally):
     """Warnings, the summary, and the exit status."""
     for fault in summary.damage:
-        say(f"warning: {fault.path}: {fault} (after packet {fault.packet}, at byte {fault.offset})")
+        say(f"warning: {place(fault.path)}: {fault} (after packet {fault.packet}, at byte {fault.offset})")
     if summary.interrupted:
         say(f"interrupted after {summary.packets} packets; the output is complete up to there")
     if not args.quiet:
@@ -61,6 +83,4 @@ def report(args, summary, tally, shown):
             print(line, file=sys.stderr)
     if summary.interrupted:
         return INTERRUPTED
-    if getattr(shown, "broken", False):
-        return BROKEN_PIPE
     return DAMAGED if summary.damage else DONE

@@ -15,7 +15,6 @@ def add_options(parser):
     add_tracking(parser)
     parser.add_argument("-o", "--output", metavar="FILE",
                         help="connections to a file: .txt .csv .jsonl .arrow .parquet")
-    parser.add_argument("--packets", metavar="FILE", help="a row per packet to a file: .csv .jsonl .arrow .parquet")
     parser.add_argument("--events", metavar="FILE", help="events to a file: .txt .csv .jsonl .arrow .parquet")
     parser.add_argument("--json", action="store_true", help="connections as JSON Lines on standard output")
 

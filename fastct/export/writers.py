@@ -8,8 +8,8 @@
 A file appears under its name when it is complete: until ``close`` it has a temporary one.
 """
 import contextlib
+import io
 import os
-import stat
 import sys
 
 from fastct.columns import KINDS
@@ -26,8 +26,6 @@ GROUP_ROWS = 1 << 16        # rows of an Arrow batch or a Parquet row group
 def _format(suffix, kind):
     """What turns rows into pieces of bytes, and the header."""
     if suffix == ".txt":
-        if kind not in LINES:
-            raise ConfigError(f"{kind} have no .txt form; known are {', '.join(SUFFIXES[1:])}")
         return lambda rows: [LINES[kind](rows)], b""
     cells = CellFormat(kind, suffix == ".jsonl")
     return cells.format, cells.header
@@ -81,6 +79,32 @@ class _Columnar:
         self._sink.close()
 
 
+def _why(error):
+    """The reason of an OSError, for a message."""
+    return (error.strerror or str(error)).lower()
+
+
+def is_device(path):
+    """Whether something lies there that is neither file nor directory: it is written to, not replaced."""
+    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
+
+
+def discard_standard_output():
+    """Send what is still buffered, and all that follows, to nowhere: the interpreter would complain when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _suffix(path, kind):
+    """The format of an output, by the ending of its name."""
+    suffix = os.path.splitext(path)[1].lower()
+    known = [each for each in SUFFIXES if each != ".txt" or kind in LINES]
+    if suffix in known:
+        return suffix
+    if suffix not in SUFFIXES and is_device(path):
+        return ".txt" if kind in LINES else ".csv"
+    raise ConfigError(f"{path or repr(path)}: the ending says the format; known for {kind} are {', '.join(known)}")
+
+
 class Writer:
     """An output that is being written; ``close`` completes it, ``abort`` leaves nothing behind.
 
@@ -91,12 +115,8 @@ class Writer:
     """
 
     def __init__(self, path, kind):
-        suffix = os.path.splitext(path)[1].lower()
-        device = os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path)
-        if suffix not in SUFFIXES:
-            if not device:
-                raise ConfigError(f"{path}: the ending says the format; known are {', '.join(SUFFIXES)}")
-            suffix = ".csv" if kind == "packets" else ".txt"
+        suffix = _suffix(path, kind)
+        device = is_device(path)
         self._path, self._temporary = path, path if device else f"{path}.{os.getpid()}.part"
         self._rename = not device
         if os.path.isdir(path):
@@ -104,7 +124,7 @@ class Writer:
         try:
             self._file = open(self._temporary, "wb")
         except OSError as error:
-            raise ConfigError(f"cannot write {path}: {error.strerror.lower()}") from None
+            raise ConfigError(f"cannot write {path}: {_why(error)}") from None
         try:
             self._form = (_Columnar if suffix in COLUMNAR else _Bytes)(self._file, suffix, kind)
         except ImportError as error:
@@ -119,7 +139,7 @@ class Writer:
         try:
             self._form.write(rows)
         except OSError as error:
-            raise ConfigError(f"cannot write {self._path}: {error.strerror.lower()}") from None
+            raise ConfigError(f"cannot write {self._path}: {_why(error)}") from None
 
     def close(self):
         """Complete the file and give it its name."""
@@ -130,7 +150,7 @@ class Writer:
                 os.replace(self._temporary, self._path)
         except OSError as error:
             self.abort()
-            raise ConfigError(f"cannot write {self._path}: {error.strerror.lower()}") from None
+            raise ConfigError(f"cannot write {self._path}: {_why(error)}") from None
 
     def abort(self):
         """Give up: remove what was written."""
@@ -146,15 +166,28 @@ class StandardOutput:
 
     When the reader goes away, ``broken`` is set; with ``stop`` BrokenPipeError is raised as well, otherwise further
     rows are dropped in silence, since other outputs still want them.
+
+    Raises
+    ------
+    ConfigError
+        If standard output is closed, or cannot be written.
     """
 
     def __init__(self, kind, suffix=".txt", stop=True):
+        if sys.stdout is None:
+            raise ConfigError("cannot write standard output: closed")
         self.broken, self._stop = False, stop
-        self._form = _Bytes(sys.stdout.buffer, suffix, kind)
+        self._terminal = sys.stdout.isatty()
+        file = sys.stdout.buffer
+        if isinstance(file, io.RawIOBase):      # python -u: a write may stop half-way
+            file = io.BufferedWriter(file)
+        self._form = _Bytes(file, suffix, kind)
 
     def write(self, rows):
         """Append rows."""
         self._guarded(lambda: self._form.write(rows))
+        if self._terminal:      # whole lines, since progress may be drawn below them
+            self._guarded(self._form.finish)
 
     def close(self):
         """Hand everything on."""
@@ -170,7 +203,9 @@ class StandardOutput:
             act()
         except BrokenPipeError:
             self.broken = True
-            # What is buffered has nowhere to go; without this the interpreter complains when it ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            discard_standard_output()
             if self._stop:
                 raise
+        except OSError as error:
+            discard_standard_output()
+            raise ConfigError(f"cannot write standard output: {_why(error)}") from None

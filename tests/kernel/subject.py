@@ -3,7 +3,7 @@
 from ipaddress import ip_address
 
 import fastct
-from fastct.export.lines import format_connections
+from fastct.export.lines import format_connections, format_events
 from fastct.records import CTDIRS, CTSTATES
 from tests.kernel.observation import Observation
 
@@ -13,8 +13,8 @@ RAW = 101
 class Subject:
     """A tracker behind the kernel's face."""
 
-    def __init__(self):
-        self._tracker = fastct.Tracker(checksum="on", seed=1)
+    def __init__(self, keep_events=False):
+        self._tracker = fastct.Tracker(checksum="on", seed=1, keep_events=keep_events)
 
     def configure(self, sysctls):
         """Set ``nf_conntrack_*``."""
@@ -45,3 +45,16 @@ class Subject:
         """The table at a time, as fastct prints it."""
         self._tracker.gc.sweep(now)
         return format_connections(self._tracker.connections()).decode().splitlines()
+
+    def flush(self):
+        """End every connection."""
+        for row in self._tracker.connections():
+            size = 4 if row["l3proto"] == 4 else 16
+            ends = [str(ip_address(row[name].tobytes()[:size])) for name in ("orig_src", "orig_dst")]
+            ports = int(row["orig_sport"]), int(row["orig_dport"])
+            ids = {name: int(row[f"icmp_{name}"]) for name in ("type", "code", "id")}
+            self._tracker.delete(self._tracker.find(int(row["l4proto"]), *ends, *ports, **ids))
+
+    def events(self):
+        """What happened, as fastct prints it."""
+        return format_events(self._tracker.drain_events(), timestamps=False).decode().splitlines()

@@ -41,6 +41,18 @@ def test_rows_are_arrays(result):
     assert pyarrow.table(fastct.Table(np.empty(0, dtype=fastct.PACKET_DTYPE))).num_rows == 0
 
 
+def test_a_result_is_its_connections(result):
+    names = result.connections.columns
+    assert pyarrow.table(result).column_names == names
+    polars = pytest.importorskip("polars")
+    assert polars.DataFrame(result)["orig_src"].to_list() == ["10.2.0.2"] * 3
+    pandas = pytest.importorskip("pandas", "3")
+    assert list(pandas.DataFrame.from_arrow(result).columns) == names
+    duckdb = pytest.importorskip("duckdb")
+    assert duckdb.sql("select l4proto, count(*) from result group by 1 order by 1").fetchall() == [("icmp", 2),
+                                                                                                ("udp", 1)]
+
+
 def test_pandas_and_polars(result):
     pytest.importorskip("pandas")
     assert result.connections.to_pandas().shape == (3, 30)

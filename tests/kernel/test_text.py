@@ -1,0 +1,112 @@
+"""The text of conntrack(8), of entries and of events, for every protocol: as the running kernel has it printed."""
+
+import re
+import struct
+import subprocess
+import time
+
+import pytest
+
+from tests import packets as p
+from tests.kernel import compare
+from tests.kernel.generator import CLIENT, SERVER, Packet
+from tests.kernel.kernel import Kernel
+from tests.kernel.namespace import isolated, unavailable
+from tests.kernel.subject import Subject
+
+pytestmark = [pytest.mark.kernel, pytest.mark.skipif(bool(unavailable()), reason=unavailable() or "available")]
+
+GRE, ESP, UDPLITE = 47, 50, 136
+FAMILIES = {"IPv4": ("10.1.0.1", "10.2.0.1"), "IPv6": ("fd00:1::1", "fd00:2::1")}
+SECONDS = re.compile(r"(\] \w+ +\d+ )(\d+) ")
+FLUSHER = re.compile(r" \[USERSPACE\] portid=.*")     # who asked for the end of an entry
+SETTLE_S = 0.3      # from a packet to the line about it
+
+
+def echo(side, ends):
+    """An echo request, or its answer."""
+    v6 = ":" in ends[0]
+    kind = (128, 129)[side] if v6 else (8, 0)[side]
+    return p.icmp(*(ends if side == CLIENT else ends[::-1]), kind, 0, b"\x12\x34\x00\x01")
+
+
+def plain(proto, body):
+    """What makes packets of a protocol whose headers are the same both ways."""
+    return lambda side, ends: p.ip(*(ends if side == CLIENT else ends[::-1]), proto, body)
+
+
+def datagram(side, ends):
+    """A UDP datagram."""
+    ports = (1000, 53) if side == CLIENT else (53, 1000)
+    return p.udp(*(ends if side == CLIENT else ends[::-1]), *ports, b"x")
+
+
+def lite(side, ends):
+    """A UDP-Lite datagram, its checksum over UDP's pseudo-header: Linux takes no other."""
+    src, dst = ends if side == CLIENT else ends[::-1]
+    ports = (1000, 53) if side == CLIENT else (53, 1000)
+    body = struct.pack("!HHHH", *ports, 0, 0) + b"x"
+    return p.ip(src, dst, UDPLITE, p.summed(p.pseudo(src, dst, p.UDP, len(body)), body, 6, False))
+
+
+def segments(ends):
+    """A TCP connection, opened and closed."""
+    back = ends[::-1]
+    return [
+        (CLIENT, p.tcp(*ends, 1000, 80, 99, 0, p.SYN)),
+        (SERVER, p.tcp(*back, 80, 1000, 499, 100, p.SYN | p.ACK)),
+        (CLIENT, p.tcp(*ends, 1000, 80, 100, 500, p.ACK)),
+        (CLIENT, p.tcp(*ends, 1000, 80, 100, 500, p.ACK, data=b"hello")),
+        (SERVER, p.tcp(*back, 80, 1000, 500, 105, p.FIN | p.ACK)),
+        (CLIENT, p.tcp(*ends, 1000, 80, 105, 501, p.FIN | p.ACK)),
+        (SERVER, p.tcp(*back, 80, 1000, 501, 106, p.ACK)),
+    ]
+
+
+def both_ways(make, ends):
+    """Two there, one back, one there again."""
+    return [(side, make(side, ends)) for side in (CLIENT, CLIENT, SERVER, CLIENT)]
+
+
+CONVERSATIONS = {
+    "tcp": segments,
+    "udp": lambda ends: both_ways(datagram, ends),
+    "udplite": lambda ends: both_ways(lite, ends),
+    "echo": lambda ends: both_ways(echo, ends),
+    "gre": lambda ends: both_ways(plain(GRE, b"\0\0\x08\0" + bytes(20)), ends),
+    "generic": lambda ends: both_ways(plain(ESP, bytes(range(24))), ends),
+}
+
+
+def seen(conversation):
+    """What the kernel and fastct say: their events, and the differences of their listings after every packet."""
+    kernel, subject = Kernel(), Subject(keep_events=True)
+    log = subprocess.Popen(["conntrack", "-E"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    time.sleep(SETTLE_S)
+    listings = []
+    for side, data in conversation:
+        _, now = kernel.send(Packet(side, data, None, ""))
+        subject.send(Packet(side, data, None, ""), now)
+        listings += compare.listing_differences(kernel.listing(), subject.listing(time.time_ns()))
+    subprocess.run(["conntrack", "-F"], check=True, capture_output=True)
+    subject.flush()
+    time.sleep(SETTLE_S)
+    log.terminate()
+    theirs = [FLUSHER.sub("", line) for line in log.communicate()[0].splitlines()]
+    return theirs, subject.events(), listings
+
+
+def agree(theirs, ours):
+    """Whether two events are the same but for a second of timeout."""
+    seconds = [int(match[2]) if (match := SECONDS.search(line)) else 0 for line in (theirs, ours)]
+    return SECONDS.sub(r"\1", theirs) == SECONDS.sub(r"\1", ours) and abs(seconds[0] - seconds[1]) <= 1
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("protocol", CONVERSATIONS)
+def test_text(protocol, family):
+    theirs, ours, listings = isolated(seen, CONVERSATIONS[protocol](FAMILIES[family]))
+    assert listings == []
+    assert len(theirs) == len(ours) >= 3
+    for pair in zip(theirs, ours, strict=True):
+        assert agree(*pair), "\n".join(pair)
