@@ -20,10 +20,10 @@ def switch(name):
 DEBUG, SANITIZE, COVERAGE = map(switch, ("FASTCT_DEBUG", "FASTCT_SANITIZE", "FASTCT_COVERAGE"))
 MARCH = os.environ.get("FASTCT_MARCH", "")
 
-cflags = ["-fno-strict-aliasing", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-unused-parameter",
+cflags = ["-pthread", "-fno-strict-aliasing", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-unused-parameter",
           "-Wno-missing-field-initializers", "-Wno-unused-function"]
 cflags += ["-O1", "-g"] if DEBUG or SANITIZE else ["-O3", "-g1"]
-lflags = []
+lflags = ["-pthread"]
 if SANITIZE:
     cflags += ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"]
     lflags += ["-fsanitize=address,undefined"]

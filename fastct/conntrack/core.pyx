@@ -51,7 +51,7 @@ cdef enum:
 
 cdef int log_init(log_t* log, size_t row_size) except -1:
     log.row_size = row_size
-    if arena_init(&log.mem, <size_t>1 << 36, 1 << 21):
+    if arena_init(&log.mem, <size_t>1 << 36, 0, NULL):
         raise MemoryError("no address space for a log")
     return 0
 

@@ -13,7 +13,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 cimport cython
 
-from fastct.conntrack.arena cimport arena_t
+from fastct.conntrack.arena cimport arena_t, populator_t
 from fastct.conntrack.conn cimport NO_SLOT, conn_t
 from fastct.wire.bytes cimport load_u64, prefetch_r, prefetch_w
 from fastct.wire.packet cimport hash_key_t, key_equal, packet_t
@@ -58,6 +58,7 @@ cdef struct table_t:
     uint64_t sweep_began_before
     uint64_t swept           # sweeps finished
     uint64_t scanned         # entries visited
+    populator_t populator
     arena_t lines_mem, overflow_mem, conns_mem, addr6_mem, start_mem
 
 cdef int table_init(table_t* t, uint64_t slots_max, const hash_key_t* secret) except -1

@@ -2,13 +2,14 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from fastct.conntrack.arena cimport arena_free, arena_grow, arena_init
+from fastct.conntrack.arena cimport arena_free, arena_grow, arena_init, populator_stop
 from fastct.conntrack.conn cimport NO_SLOT, conn_t
 from fastct.wire.bytes cimport load_u64, prefetch_r, prefetch_w
 from fastct.wire.packet cimport hash_key_t, key_hash, packet_t
 
 cdef enum:
     FIRST_LINES = 64           # lines of an empty table
+    AHEAD = 1 << 17            # connections that memory is made present for before they come
     LOAD_PERCENT = 50          # of the places; more makes chains, less wastes memory
     DUE_SHIFT = 29             # unit of a coarse deadline: 2**29 ns, 0.54 s
     DUE_AHEAD = 127            # farthest deadline that eight bits can tell from one in the past
@@ -24,11 +25,11 @@ cdef int table_init(table_t* t, uint64_t slots_max, const hash_key_t* secret) ex
     t.slot_free = NO_SLOT
     t.overflow_used = 1
     cdef size_t lines = slots_max * 100 // (LOAD_PERCENT * 8) + FIRST_LINES
-    if (arena_init(&t.conns_mem, slots_max * sizeof(conn_t), 1 << 21)
-            or arena_init(&t.lines_mem, lines * sizeof(line_t), 1 << 21)
-            or arena_init(&t.overflow_mem, lines * sizeof(line_t), 1 << 21)
-            or arena_init(&t.addr6_mem, slots_max * sizeof(addr6_t), 1 << 21)
-            or arena_init(&t.start_mem, slots_max * sizeof(uint64_t), 1 << 21)
+    if (arena_init(&t.conns_mem, slots_max * sizeof(conn_t), AHEAD * sizeof(conn_t), &t.populator)
+            or arena_init(&t.lines_mem, lines * sizeof(line_t), AHEAD * sizeof(line_t) // 4, &t.populator)
+            or arena_init(&t.overflow_mem, lines * sizeof(line_t), 0, NULL)
+            or arena_init(&t.addr6_mem, slots_max * sizeof(addr6_t), AHEAD * sizeof(addr6_t), &t.populator)
+            or arena_init(&t.start_mem, slots_max * sizeof(uint64_t), AHEAD * sizeof(uint64_t), &t.populator)
             or arena_grow(&t.lines_mem, FIRST_LINES * sizeof(line_t))):
         table_free(t)
         raise MemoryError("no address space for the connection table")
@@ -45,6 +46,7 @@ cdef int table_init(table_t* t, uint64_t slots_max, const hash_key_t* secret) ex
 
 
 cdef void table_free(table_t* t) noexcept:
+    populator_stop(&t.populator)
     arena_free(&t.conns_mem)
     arena_free(&t.lines_mem)
     arena_free(&t.overflow_mem)
