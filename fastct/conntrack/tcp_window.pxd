@@ -72,18 +72,17 @@ cdef inline void update_sides(tcp_side_t* sender, tcp_side_t* receiver, const pa
                               segment_t s) noexcept nogil:
     """In the window: learn from it."""
     cdef uint32_t window = p.window, allowed
-    cdef uint8_t flags = sender.flags
+    cdef uint32_t flags = sender.flags
     if not p.flags & TH_SYN:
         window <<= sender.scale
     if sender.maxwin < window + (s.sack - s.ack):
         sender.maxwin = window + (s.sack - s.ack)
-    if after(s.end, sender.end):
-        sender.end = s.end
-        flags |= TCP_DATA_UNACKNOWLEDGED
-    if p.flags & TH_ACK:
+    flags |= TCP_DATA_UNACKNOWLEDGED * after(s.end, sender.end)
+    sender.end = later(sender.end, s.end)
+    if cython.likely(p.flags & TH_ACK):
         sender.maxack = later(sender.maxack, s.ack) if flags & TCP_MAXACK_SET else s.ack
         flags |= TCP_MAXACK_SET
-    sender.flags = flags
+    sender.flags = <uint8_t>flags
     if cython.unlikely(after(s.end, sender.maxend) and receiver.maxwin):
         receiver.maxwin += s.end - sender.maxend
     # With a closed window there is still room for a probe, unless maxend is there already.
