@@ -1,13 +1,41 @@
 """fastct: a userspace Netfilter. Connection tracking as Linux does it, on captures and packets in memory."""
-from fastct.capture import open
-from fastct.conntrack.opts import SYSCTLS
-from fastct.errors import CaptureError, ConfigError, Error, RuleError, SnapshotError, UnsupportedLinkType
-from fastct.offline import Result, Summary, track
-from fastct.records import CONNECTION_DTYPE, EVENT_DTYPE, PACKET_DTYPE
-from fastct.rows import Table
-from fastct.tracker import GarbageCollector, Tracker
+import importlib
+from typing import TYPE_CHECKING
+
 from fastct.version import __version__
+
+if TYPE_CHECKING:
+    from fastct.capture import open
+    from fastct.conntrack.opts import SYSCTLS
+    from fastct.errors import CaptureError, ConfigError, Error, RuleError, SnapshotError, UnsupportedLinkType
+    from fastct.offline import Result, Summary, track
+    from fastct.records import CONNECTION_DTYPE, EVENT_DTYPE, PACKET_DTYPE
+    from fastct.rows import Table
+    from fastct.tracker import GarbageCollector, Tracker
 
 __all__ = ["CONNECTION_DTYPE", "CaptureError", "ConfigError", "EVENT_DTYPE", "Error", "GarbageCollector",
            "PACKET_DTYPE", "Result", "RuleError", "SYSCTLS", "SnapshotError", "Summary", "Table", "Tracker",
            "UnsupportedLinkType", "__version__", "open", "track"]
+
+# Where each name lives: it is imported when it is first asked for, so that the program starts at once.
+_HOMES = {
+    "capture": ("open",),
+    "conntrack.opts": ("SYSCTLS",),
+    "errors": ("CaptureError", "ConfigError", "Error", "RuleError", "SnapshotError", "UnsupportedLinkType"),
+    "offline": ("Result", "Summary", "track"),
+    "records": ("CONNECTION_DTYPE", "EVENT_DTYPE", "PACKET_DTYPE"),
+    "rows": ("Table",),
+    "tracker": ("GarbageCollector", "Tracker"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name):
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'fastct' has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(f"fastct.{_HOME_OF[name]}"), name)
+    return value
+
+
+def __dir__():
+    return __all__

@@ -8,17 +8,13 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastct.capture.frames cimport frame_t
 from fastct.capture.order cimport load16, load32
-from fastct.capture.source cimport MAX_CAP_LEN, NS, SCAN_BAD, SCAN_FULL, SCAN_SHORT, Source
+from fastct.capture.source cimport FETCH_AHEAD, MAX_CAP_LEN, NS, SCAN_BAD, SCAN_BYTES, SCAN_FULL, SCAN_SHORT, Source, fetch
 from fastct.capture.window cimport Window
 
 from fastct.capture.linktypes import checked
 from fastct.errors import CaptureError
 
-cdef extern from *:
-    void prefetch "__builtin_prefetch"(const void* p) noexcept nogil
-
 cdef enum:
-    GUESS = 8               # records ahead that are fetched
     FILE_HEADER = 24
     RECORD_HEADER = 16
     MODIFIED_HEADER = 24
@@ -67,13 +63,13 @@ cdef class PcapSource(Source):
         self.at = FILE_HEADER
 
     cdef Py_ssize_t scan(self, const uint8_t* base, Py_ssize_t size, frame_t* out, Py_ssize_t room) noexcept nogil:
-        cdef Py_ssize_t n = 0, at = self.at, header_len = self.header_len
+        cdef Py_ssize_t n = 0, at = self.at, stop = self.at + SCAN_BYTES, header_len = self.header_len
         cdef bint swapped = self.swapped
         cdef uint32_t fraction_ns = self.fraction_ns, cap_len, wire_len
         cdef const uint8_t* record
         cdef frame_t* frame
         self.end = SCAN_FULL
-        while n < room:
+        while n < room and at < stop:
             self.need = <uint64_t>header_len
             if size - at < header_len:
                 self.end = SCAN_SHORT
@@ -87,8 +83,7 @@ cdef class PcapSource(Source):
                 self.need += cap_len
                 self.end = SCAN_SHORT
                 break
-            # Where the next record begins is said in this one, so nothing fetches it early; many are of one size.
-            prefetch(record + GUESS * (header_len + <Py_ssize_t>cap_len))
+            fetch(record + FETCH_AHEAD, header_len + <Py_ssize_t>cap_len)
             wire_len = load32(record + 12, swapped)
             frame = out + n
             frame.data = record + header_len

@@ -14,8 +14,19 @@ from libc.stdlib cimport free, realloc
 
 from fastct.capture.frames cimport frame_t
 from fastct.capture.order cimport load16, load32
-from fastct.capture.source cimport (MAX_CAP_LEN, NS, SCAN_BAD, SCAN_BLOCK, SCAN_FULL, SCAN_SHORT, SCAN_SKIP,
-                                    Source)
+from fastct.capture.source cimport (
+    FETCH_AHEAD,
+    MAX_CAP_LEN,
+    NS,
+    SCAN_BAD,
+    SCAN_BLOCK,
+    SCAN_BYTES,
+    SCAN_FULL,
+    SCAN_SHORT,
+    SCAN_SKIP,
+    Source,
+    fetch,
+)
 from fastct.capture.window cimport MAX_BLOCK, Window
 
 from fastct.capture.linktypes import SUPPORTED, unsupported
@@ -82,11 +93,11 @@ cdef class PcapngSource(Source):
         free(self.table)
 
     cdef Py_ssize_t scan(self, const uint8_t* base, Py_ssize_t size, frame_t* out, Py_ssize_t room) noexcept nogil:
-        cdef Py_ssize_t n = 0, left
+        cdef Py_ssize_t n = 0, left, stop = self.at + SCAN_BYTES
         cdef uint32_t kind, total
         cdef const uint8_t* block
         self.end = SCAN_FULL
-        while n < room:
+        while n < room and (n == 0 or self.at < stop):
             block = base + self.at
             left = size - self.at
             self.need = MIN_BLOCK
@@ -120,6 +131,7 @@ cdef class PcapngSource(Source):
             if kind == BLOCK_SECTION or kind == BLOCK_INTERFACE:
                 self.end = SCAN_BLOCK
                 break
+            fetch(block + FETCH_AHEAD, <Py_ssize_t>total)
             if not self.emit(block, kind, total, out + n):
                 self.end = SCAN_BAD
                 break

@@ -7,6 +7,23 @@ from fastct.capture.window cimport Window
 cdef enum:
     MAX_CAP_LEN = 262144
     NS = 1_000_000_000
+    SCAN_BYTES = 384 * 1024    # a scan ends after so many: what it has read is still in the cache when it is tracked
+
+cdef extern from *:
+    void prefetch "__builtin_prefetch"(const void* p) noexcept nogil
+
+cdef enum:
+    FETCH_AHEAD = 4096      # bytes between what is read and what is fetched
+    FETCH_MOST = 2048       # bytes of a record that are; longer ones the processor notices itself
+
+
+cdef inline void fetch(const uint8_t* at, Py_ssize_t n) noexcept nogil:
+    """Have ``n`` bytes under way. Where a record begins is said in the one before, and the next rooms read all of it:
+    the processor, left alone, would wait for every single one."""
+    cdef Py_ssize_t i, most = n if n < FETCH_MOST else FETCH_MOST
+    for i in range(0, most, 64):
+        prefetch(at + i)
+
 
 # Why a scan ended.
 cdef enum scan_end:

@@ -68,8 +68,6 @@ def _run(argv):
 def main(argv=None):
     """Run the command line; returns the exit status."""
     argv = sys.argv[1:] if argv is None else list(argv)
-    # NumPy's linear algebra is not used here: spare it the start of its threads.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if sys.stderr is None:      # closed by whoever started this: there is nobody to talk to
         sys.stderr = open(os.devnull, "w")
     try:
