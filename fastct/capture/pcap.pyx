@@ -8,7 +8,17 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastct.capture.frames cimport frame_t
 from fastct.capture.order cimport load16, load32
-from fastct.capture.source cimport FETCH_AHEAD, MAX_CAP_LEN, NS, SCAN_BAD, SCAN_BYTES, SCAN_FULL, SCAN_SHORT, Source, fetch
+from fastct.capture.source cimport (
+    FETCH_AHEAD,
+    MAX_CAP_LEN,
+    NS,
+    SCAN_BAD,
+    SCAN_BYTES,
+    SCAN_FULL,
+    SCAN_SHORT,
+    Source,
+    fetch,
+)
 from fastct.capture.window cimport Window
 
 from fastct.capture.linktypes import checked

@@ -10,7 +10,9 @@ A file appears under its name when it is complete: until ``close`` it has a temp
 import contextlib
 import io
 import os
+import queue
 import sys
+import threading
 
 from fastct.columns import KINDS
 from fastct.errors import ConfigError
@@ -21,6 +23,7 @@ LINES = {"connections": format_connections, "events": format_events}
 COLUMNAR = (".arrow", ".parquet")
 SUFFIXES = (".txt", ".csv", ".jsonl", *COLUMNAR)
 GROUP_ROWS = 1 << 16        # rows of an Arrow batch or a Parquet row group
+PIECES_BEHIND = 8           # pieces of text that may wait to be written
 
 
 def _format(suffix, kind):
@@ -44,6 +47,39 @@ class _Bytes:
             self._file.write(piece)
 
     def finish(self):
+        self._file.flush()
+
+
+class _Behind:
+    """A file that a thread writes, so that the next rows are made meanwhile: where the disk is slow, it is half the
+    work. What goes wrong is raised by a later call, at the latest by ``flush``."""
+
+    def __init__(self, file):
+        self._file, self._error = file, None
+        self._pieces = queue.Queue(PIECES_BEHIND)
+        self._thread = threading.Thread(target=self._run, name="fastct-writer", daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        while (piece := self._pieces.get()) is not None:
+            if self._error is None:
+                try:
+                    self._file.write(piece)
+                except OSError as error:
+                    self._error = error
+
+    def write(self, piece):
+        """Append bytes."""
+        if self._error is not None:
+            raise self._error
+        self._pieces.put(piece)
+
+    def flush(self):
+        """Wait until everything is written, and end the thread."""
+        self._pieces.put(None)
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
         self._file.flush()
 
 
@@ -118,7 +154,7 @@ class Writer:
         suffix = _suffix(path, kind)
         device = is_device(path)
         self._path, self._temporary = path, path if device else f"{path}.{os.getpid()}.part"
-        self._rename = not device
+        self._rename, self._form = not device, None
         if os.path.isdir(path):
             raise ConfigError(f"cannot write {path}: is a directory")
         try:
@@ -126,7 +162,10 @@ class Writer:
         except OSError as error:
             raise ConfigError(f"cannot write {path}: {_why(error)}") from None
         try:
-            self._form = (_Columnar if suffix in COLUMNAR else _Bytes)(self._file, suffix, kind)
+            if suffix in COLUMNAR:
+                self._form = _Columnar(self._file, suffix, kind)
+            else:
+                self._form = _Bytes(_Behind(self._file), suffix, kind)
         except ImportError as error:
             self.abort()
             raise ConfigError(f"{path}: {error}") from None
@@ -154,6 +193,9 @@ class Writer:
 
     def abort(self):
         """Give up: remove what was written."""
+        with contextlib.suppress(OSError):
+            if self._form is not None:
+                self._form.finish()
         with contextlib.suppress(OSError):
             self._file.close()
         if self._rename:
