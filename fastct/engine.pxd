@@ -3,6 +3,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from fastct.capture.frames cimport frame_t
 from fastct.conntrack.core cimport CT_STATES, ct_t
+from fastct.conntrack.extra cimport extra_t
 from fastct.records cimport packet_row_t
 from fastct.wire.packet cimport packet_t, wire_opts_t
 from fastct.wire.reason cimport Reason
@@ -42,3 +43,4 @@ cdef void engine_batch(engine_t* e, const frame_t* frames, Py_ssize_t n, packet_
 cdef class Engine:
     cdef engine_t* e
     cdef object _sorted(self)
+    cdef extra_t* _extra_of(self, uint64_t handle) except? NULL

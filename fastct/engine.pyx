@@ -27,12 +27,15 @@ from fastct.conntrack.core cimport (
     CT_STATE_NONE,
     CT_STATE_UNTRACKED,
     CT_STATES,
+    DROP_HELPER,
+    DROP_NOT,
     END_CLOSED,
     END_DELETED,
     END_EXPIRED,
     END_RESET,
     ENDS_COUNT,
     ct_destroy,
+    ct_expect_row,
     ct_free,
     ct_gc,
     ct_icmp_error,
@@ -43,6 +46,8 @@ from fastct.conntrack.core cimport (
     ct_row,
 )
 from fastct.conntrack.conn cimport NO_SLOT, conn_t
+from fastct.conntrack.extra cimport extra_t, extras_of
+from fastct.conntrack.helper cimport assignments_set
 from fastct.conntrack.log cimport log_t
 from fastct.conntrack.opts cimport OPT_CHECKSUM, OPT_MAX, ct_opts_t, opts_set
 from fastct.conntrack.table cimport (
@@ -53,7 +58,7 @@ from fastct.conntrack.table cimport (
     table_prefetch,
     table_selfcheck,
 )
-from fastct.records cimport conn_row_t, packet_row_t
+from fastct.records cimport conn_row_t, expect_row_t, packet_row_t
 from fastct.wire.bytes cimport load_u16, prefetch_r
 from fastct.wire.packet cimport (
     PACKET_FRAGMENT,
@@ -78,7 +83,7 @@ from fastct.wire.reason cimport Reason
 from fastct.wire.tuples cimport tuple_icmp, tuple_ports
 
 from fastct.errors import ConfigError
-from fastct.records import CONNECTION_DTYPE, CTSTATES, ENDS, EVENT_DTYPE, PACKET_DTYPE
+from fastct.records import CONNECTION_DTYPE, CTSTATES, ENDS, EVENT_DTYPE, EXPECTATION_DTYPE, PACKET_DTYPE
 from fastct.wire.reason import REASONS
 
 cdef enum:
@@ -94,6 +99,7 @@ cdef enum:
     DECIDED_CONNTRACK = 1
     DECIDED_DEFRAG = 2
     DECIDED_WIRE = 3
+    DECIDED_HELPER = 4
 
 
 # ---- one packet
@@ -139,7 +145,7 @@ cdef inline void no_entry(ct_result_t* r, uint8_t state) noexcept nogil:
     r.number = 0
     r.state = state
     r.direction = 0
-    r.dropped = False
+    r.dropped = DROP_NOT
 
 
 cdef inline void walk(engine_t* e, packet_t* p, ct_result_t* r) noexcept nogil:
@@ -174,9 +180,9 @@ cdef void fill_row(const engine_t* e, const packet_t* p, const ct_result_t* r, p
         row.status = r.conn.status
         if r.conn.deadline_ns > e.ct.now:
             row.timeout = <uint32_t>((r.conn.deadline_ns - e.ct.now + <uint64_t>(NS_PER_S - 1)) // <uint64_t>NS_PER_S)
-    elif r.dropped:
+    if r.dropped:
         row.verdict = VERDICT_DROP
-        row.decided = DECIDED_CONNTRACK
+        row.decided = DECIDED_HELPER if r.dropped == DROP_HELPER else DECIDED_CONNTRACK
     elif p.kind == PACKET_FRAGMENT:
         row.verdict = VERDICT_STOLEN
         row.decided = DECIDED_DEFRAG
@@ -311,6 +317,10 @@ cdef class Engine:
     checksum : {"on", "off", "auto"}
     keep_ended, keep_events : bool
         Log connections that end, and events, until they are drained.
+    helpers : dict
+        "tcp/21" to "ftp": new connections to the port get the helper.
+    auto_helpers : bool
+        Every helper on its usual port, too.
 
     Raises
     ------
@@ -319,7 +329,7 @@ cdef class Engine:
     """
 
     def __cinit__(self, bytes secret not None, dict sysctls not None, str checksum not None="auto",
-                  bint keep_ended=False, bint keep_events=False):
+                  bint keep_ended=False, bint keep_events=False, dict helpers=None, bint auto_helpers=False):
         modes = {"on": CHECKSUM_ON, "off": CHECKSUM_OFF, "auto": CHECKSUM_AUTO}
         if len(secret) != sizeof(hash_key_t):
             raise ConfigError(f"the hash key has {sizeof(hash_key_t)} bytes, got {len(secret)}")
@@ -338,6 +348,7 @@ cdef class Engine:
         e.gc_lines = GC_LINES_MAX
         e.wire.offload = e.checksum != CHECKSUM_ON
         self.configure(sysctls)
+        assignments_set(&e.ct.assignments, helpers or {}, auto_helpers)
         limit = e.ct.opts.value[OPT_MAX]
         ct_init(&e.ct, limit if 0 < limit < SLOTS_MAX else SLOTS_MAX)
 
@@ -480,6 +491,43 @@ cdef class Engine:
         ct_destroy(&self.e.ct, slot, self.e.ct.now, END_DELETED)
         return True
 
+    cdef extra_t* _extra_of(self, uint64_t handle) except? NULL:
+        cdef uint32_t slot = NO_SLOT
+        found = self.slot_of(handle)
+        if found is None:
+            return NULL
+        slot = found
+        return extras_of(&self.e.ct.extras, &self.e.ct.table.conns[slot])
+
+    def mark(self, uint64_t handle, uint32_t mark):
+        """Set the mark of a connection; False when it is gone."""
+        cdef extra_t* x = self._extra_of(handle)
+        if x != NULL:
+            x.mark = mark
+        return x != NULL
+
+    def label(self, uint64_t handle, bytes labels not None):
+        """Set the labels of a connection, 16 bytes; False when it is gone."""
+        if len(labels) != 16:
+            raise ConfigError(f"labels are 16 bytes, got {len(labels)}")
+        cdef extra_t* x = self._extra_of(handle)
+        if x != NULL:
+            memcpy(x.labels, <const char*>labels, 16)
+            x.has_labels = True
+        return x != NULL
+
+    def expectations(self):
+        """What is expected now, the latest first: EXPECTATION_DTYPE array."""
+        cdef Py_ssize_t n = 0
+        cdef uint32_t i
+        made = np.zeros(self.e.ct.expects.count, dtype=EXPECTATION_DTYPE)
+        cdef expect_row_t* row = <expect_row_t*><size_t>made.ctypes.data
+        for i in range(self.e.ct.expects.used - 1, 0, -1):
+            if self.e.ct.expects.items[i].ends.l3proto and self.e.ct.expects.items[i].deadline_ns > self.e.ct.now:
+                ct_expect_row(&self.e.ct, &self.e.ct.expects.items[i], &row[n])
+                n += 1
+        return made[:n]
+
     # -- what has ended, and what happened
 
     def drain_ended(self):
@@ -527,6 +575,8 @@ cdef class Engine:
                    "ip_packets": s.packets - s.reasons[<int>Reason.not_ip] - s.reasons[<int>Reason.link_header_cut],
                    "connections": self.e.ct.created, "live": self.e.ct.table.count,
                    "first_ns": s.first_ns, "last_ns": self.e.ct.now, "offload_packet": s.offload_packet,
+                   "expect_new": self.e.ct.expects.taken, "expect_create": self.e.ct.expects.created,
+                   "expect_delete": self.e.ct.expects.deleted,
                    "lost_rows": self.e.ct.ended_log.lost + self.e.ct.event_log.lost}
         for i in range(<int>CT_STATES):
             counted[CTSTATES[i].lower() or "none"] = s.states[i]

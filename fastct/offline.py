@@ -290,7 +290,7 @@ def _table(parts, dtype):
     return Table(np.concatenate(parts) if parts else np.empty(0, dtype=dtype))
 
 
-def track(paths, *, sysctls=None, checksum="auto", max_entries=0, seed=None, packets=False, events=False, at=None):
+def track(paths, *, packets=False, events=False, at=None, **settings):
     """Track captures; returns everything.
 
     Parameters
@@ -298,12 +298,12 @@ def track(paths, *, sysctls=None, checksum="auto", max_entries=0, seed=None, pac
     paths : str, path or sequence of them
         Capture files (pcap, pcapng, also ``.gz`` and ``.zst``), globs, ``-`` for standard input; several are merged by
         time.
-    sysctls, checksum, max_entries, seed
-        As for ``Tracker``.
     packets, events : bool
         Keep a row per packet, a row per event.
     at : int or datetime.timedelta, optional
         The table as of this time: ns since the epoch, or since the first packet.
+    **settings
+        As for ``Tracker``: sysctls, checksum, max_entries, seed, helpers, auto_helpers.
 
     Returns
     -------
@@ -316,8 +316,7 @@ def track(paths, *, sysctls=None, checksum="auto", max_entries=0, seed=None, pac
     ConfigError
         For an argument that cannot be used.
     """
-    tracker = Tracker(sysctls=sysctls, checksum=checksum, max_entries=max_entries, seed=seed, keep_ended=True,
-                      keep_events=events)
+    tracker = Tracker(keep_ended=True, keep_events=events, **settings)
     found, packet_rows, event_rows = [], [], []
     with capture.open(paths) as source:
         summary = replay(source, tracker, connections=found.append, packets=packet_rows.append if packets else None,

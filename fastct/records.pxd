@@ -36,6 +36,28 @@ cdef packed struct conn_row_t:
     uint64_t master          # number of the master connection, 0: none
     uint32_t timeout         # whole seconds left, as conntrack prints them; 0 once expired
     uint8_t end              # index into ENDS
+    uint32_t use             # who refers to it: the table, and the connections whose master it is
+
+cdef packed struct expect_row_t:
+    uint8_t l3proto          # 4 or 6
+    uint8_t l4proto
+    uint16_t zone
+    uint8_t src[16]          # network order, as all addresses
+    uint8_t dst[16]
+    uint16_t sport           # host order, as all ports
+    uint16_t dport
+    uint8_t mask_src[16]
+    uint16_t mask_sport
+    uint8_t flags            # 1 PERMANENT, 2 INACTIVE, 4 USERSPACE
+    uint8_t kind             # class
+    uint8_t helper           # index into HELPERS
+    uint8_t assign           # helper of the connection to come
+    uint32_t timeout         # whole seconds left
+    uint64_t master          # number of the master
+    uint8_t master_src[16]   # its original tuple
+    uint8_t master_dst[16]
+    uint16_t master_sport
+    uint16_t master_dport
 
 cdef packed struct packet_row_t:
     uint64_t packet          # 1-based number in the input

@@ -7,12 +7,12 @@ import numpy as np
 CTSTATES = ("", "NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED")
 CTDIRS = ("", "ORIGINAL", "REPLY")
 VERDICTS = ("ACCEPT", "DROP", "REJECT", "QUEUE", "STOLEN")
-DECIDERS = ("", "conntrack", "defrag", "wire")
+DECIDERS = ("", "conntrack", "defrag", "wire", "helper")
 STATES = ("", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK",
           "TIME_WAIT", "CLOSE", "SYN_SENT2")
 ENDS = ("live", "expired", "closed", "reset", "evicted", "deleted")
 EVENTS = ("NEW", "UPDATE", "DESTROY")
-HELPERS = ("",)
+HELPERS = ("", "ftp", "tftp")
 
 
 def _dtype(view):
@@ -32,9 +32,14 @@ cdef packet_row_t _packet
 cdef packet_row_t[::1] _packet_view = <packet_row_t[:1]>&_packet
 PACKET_DTYPE = _dtype(_packet_view)
 
+cdef expect_row_t _expect
+cdef expect_row_t[::1] _expect_view = <expect_row_t[:1]>&_expect
+EXPECTATION_DTYPE = _dtype(_expect_view)
+
 EVENT_DTYPE = np.dtype([("ts", "u8"), ("type", "u1"), ("row", CONNECTION_DTYPE)])
 
-# The three must be the structs byte for byte: the engine writes one, NumPy reads the other.
+# All must be the structs byte for byte: the engine writes one, NumPy reads the other.
 assert CONNECTION_DTYPE.itemsize == sizeof(conn_row_t)
 assert PACKET_DTYPE.itemsize == sizeof(packet_row_t)
+assert EXPECTATION_DTYPE.itemsize == sizeof(expect_row_t)
 assert EVENT_DTYPE.itemsize == sizeof(event_row_t)

@@ -85,6 +85,11 @@ class Tracker:
         Makes the hash key, and with it every choice that Linux leaves to chance, repeatable.
     keep_ended, keep_events : bool
         Keep rows of connections that end, and events, for ``drain_ended`` and ``drain_events``.
+    helpers : dict, optional
+        Which new connections get a helper, as the raw table's CT target would give it to them:
+        ``{"tcp/21": "ftp", "udp/69": "tftp"}``. Without one, nothing is RELATED but ICMP errors.
+    auto_helpers : bool
+        Every helper on its usual port, too: what Linux did before 6.0.
 
     Raises
     ------
@@ -93,11 +98,12 @@ class Tracker:
     """
 
     def __init__(self, *, sysctls=None, max_entries=0, checksum="auto", seed=None, keep_ended=False,
-                 keep_events=False):
+                 keep_events=False, helpers=None, auto_helpers=False):
         self._sysctls = dict(sysctls or {})
         if max_entries:
             self._sysctls["nf_conntrack_max"] = max_entries
-        self._engine = Engine(secret_from(seed), self._sysctls, checksum, keep_ended, keep_events)
+        self._engine = Engine(secret_from(seed), self._sysctls, checksum, keep_ended, keep_events,
+                              helpers, auto_helpers)
         self.gc = GarbageCollector(self._engine)
 
     def __len__(self):
@@ -227,6 +233,18 @@ class Tracker:
     def delete(self, handle):
         """End a connection; False when it is gone already."""
         return self._engine.delete(handle)
+
+    def mark(self, handle, mark):
+        """Set the mark of a connection, 0 to 0xffffffff; False when it is gone."""
+        return self._engine.mark(handle, mark)
+
+    def label(self, handle, labels):
+        """Set the 128 labels of a connection, as 16 bytes; False when it is gone."""
+        return self._engine.label(handle, labels)
+
+    def expectations(self):
+        """The connections that helpers expect now: EXPECTATION_DTYPE array, the latest first."""
+        return self._engine.expectations()
 
     def drain_ended(self):
         """Connections that ended since the last call (``keep_ended``): CONNECTION_DTYPE array."""

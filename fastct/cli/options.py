@@ -57,6 +57,14 @@ def positive(text):
     return number
 
 
+def assignment(text):
+    """tcp/21=ftp as a pair."""
+    where, equals, name = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"expected PROTOCOL/PORT=NAME, e.g. tcp/21=ftp, got {text!r}")
+    return where, name
+
+
 def add_tracking(parser):
     """Captures, and how they are tracked."""
     parser.add_argument("captures", nargs="+", metavar="CAPTURE",
@@ -65,6 +73,10 @@ def add_tracking(parser):
                         help="a setting of Linux, e.g. nf_conntrack_tcp_loose=0 (repeatable)")
     parser.add_argument("--checksum", choices=("on", "off", "auto"), default="auto",
                         help="verify checksums; auto: until the capture shows that a network card makes them")
+    parser.add_argument("--helper", action="append", type=assignment, default=[], metavar="PROTOCOL/PORT=NAME",
+                        help="connections to a port get a helper, e.g. tcp/21=ftp (repeatable)")
+    parser.add_argument("--auto-helpers", action="store_true",
+                        help="every helper on its usual port, as before Linux 6.0")
     parser.add_argument("--max", type=count, default=0, metavar="N",
                         help="most connections at a time; 0 (default): no limit")
     parser.add_argument("--seed", type=int, metavar="N", help="make what Linux leaves to chance repeatable")
@@ -77,4 +89,5 @@ def add_tracking(parser):
 def tracker_from(args, **keep):
     """A tracker with the options' settings."""
     from fastct.tracker import Tracker
-    return Tracker(sysctls=dict(args.sysctl), max_entries=args.max, checksum=args.checksum, seed=args.seed, **keep)
+    return Tracker(sysctls=dict(args.sysctl), max_entries=args.max, checksum=args.checksum, seed=args.seed,
+                   helpers=dict(args.helper), auto_helpers=args.auto_helpers, **keep)

@@ -23,6 +23,12 @@ cdef enum:
     IPS_CONFIRMED = 1 << 3
     IPS_DYING = 1 << 9
     IPS_FIXED_TIMEOUT = 1 << 10
+    IPS_HELPER = 1 << 13
+
+# What else the tracker must know of a connection before it looks at its second line.
+cdef enum:
+    CONN_FLIP = 1            # the original direction's tuple is the inverse of the key
+    CONN_HELPED = 2          # has a helper
 
 cdef packed struct tcp_side_t:
     uint32_t end         # highest sequence number + length sent
@@ -59,7 +65,7 @@ cdef packed struct conn_t:
     uint64_t last_ns         # last packet that belonged to it
     uint16_t status          # IPS_*
     uint8_t state            # of the protocol
-    uint8_t flip             # the original direction's tuple is the inverse of the key
+    uint8_t flags            # CONN_*
     uint16_t packets_hi[2]   # bits 32-47 of the packet counters, by direction
     uint64_t bytes[2]
     uint32_t packets_lo[2]
@@ -67,6 +73,11 @@ cdef packed struct conn_t:
     proto_t proto
     uint32_t number          # of the connection, low 32 bits; next free slot while free
     uint32_t extra           # index of rare data, 0: none
+
+
+cdef inline int conn_direction(const conn_t* c, uint8_t flip) noexcept nogil:
+    """The direction of a packet whose tuple is (``flip``) or is not the inverse of the key."""
+    return (flip ^ c.flags) & CONN_FLIP
 
 
 cdef inline uint64_t conn_packets(const conn_t* c, int dir) noexcept nogil:

@@ -2,10 +2,13 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from fastct.conntrack.conn cimport conn_t
+from fastct.conntrack.expect cimport expect_t, expects_t
+from fastct.conntrack.extra cimport extras_t
+from fastct.conntrack.helper cimport assignments_t
 from fastct.conntrack.log cimport log_t
 from fastct.conntrack.opts cimport ct_opts_t
 from fastct.conntrack.table cimport table_t
-from fastct.records cimport conn_row_t
+from fastct.records cimport conn_row_t, expect_row_t
 from fastct.wire.packet cimport packet_t
 from fastct.wire.reason cimport Reason
 
@@ -37,6 +40,9 @@ cdef enum ct_event:
 
 cdef struct ct_t:
     table_t table
+    extras_t extras
+    expects_t expects
+    assignments_t assignments
     ct_opts_t opts
     uint64_t now             # packet time, ns; never goes back
     uint64_t created         # connections so far: the number of the latest
@@ -47,13 +53,19 @@ cdef struct ct_t:
     log_t event_log          # event_row_t
     conn_t fresh             # where a new connection is prepared
 
+# Who dropped a packet, if anybody did.
+cdef enum ct_drop:
+    DROP_NOT
+    DROP_FULL                # there is no room for its connection
+    DROP_HELPER
+
 # What the tracker says of one packet.
 cdef struct ct_result_t:
     conn_t* conn             # NULL: no entry. Of an entry that this packet ended, what was left of it.
     uint64_t number          # of the connection
     uint8_t state            # ct_state
     uint8_t direction        # 0 original, 1 reply
-    uint8_t dropped
+    uint8_t dropped          # ct_drop
 
 cdef int ct_init(ct_t* ct, uint64_t slots_max) except -1
 cdef void ct_free(ct_t* ct) noexcept
@@ -62,4 +74,5 @@ cdef void ct_icmp_error(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil
 cdef void ct_destroy(ct_t* ct, uint32_t slot, uint64_t when, ct_end end) noexcept nogil
 cdef uint32_t ct_gc(ct_t* ct, uint32_t lines) noexcept nogil
 cdef void ct_row(const ct_t* ct, uint32_t slot, uint64_t now, conn_row_t* row) noexcept nogil
+cdef void ct_expect_row(const ct_t* ct, const expect_t* e, expect_row_t* row) noexcept nogil
 cdef uint64_t ct_number(const ct_t* ct, const conn_t* c) noexcept nogil

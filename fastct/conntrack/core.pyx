@@ -1,8 +1,8 @@
 """The life of a connection: found or made by a packet, advanced by its protocol, ended by time, by its
 protocol, or for want of room.
 
-    ct_in ──► table_find ──► (expired? end it) ──► none: begin ──► l4_new, l4_packet, insert
-                                               └─► one: advance ──► l4_packet ──► accept, invalid, reopen, end
+    ct_in ► table_find ► (expired? end it) ┬► none: begin ► expected? ► l4_new, l4_packet, insert ► helper
+                                           └► one: advance ► l4_packet ► accept, invalid, reopen, end ► helper
 """
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
@@ -11,19 +11,39 @@ cimport cython
 
 from fastct.conntrack.arena cimport arena_free, arena_init
 from fastct.conntrack.conn cimport (
+    CONN_FLIP,
+    CONN_HELPED,
     DIR_ORIGINAL,
     DIR_REPLY,
     IPS_CONFIRMED,
     IPS_EXPECTED,
+    IPS_HELPER,
     IPS_SEEN_REPLY,
     NO_SLOT,
+    conn_direction,
     conn_packets,
     conn_t,
 )
 from fastct.conntrack.early_drop cimport early_drop_victim
+from fastct.conntrack.expect cimport (
+    EXPECT_ADDED,
+    EXPECT_PERMANENT,
+    NO_EXPECT,
+    ends_t,
+    expect_t,
+    expects_add,
+    expects_find,
+    expects_forget,
+    expects_free,
+    expects_init,
+    expects_remove,
+    expects_sweep,
+)
+from fastct.conntrack.extra cimport NO_EXTRA, extra_t, extras_free, extras_init, extras_of, extras_release
+from fastct.conntrack.helper cimport help_t, helper_for, helper_rows, helper_run, helper_t
 from fastct.conntrack.l4proto cimport l4_new, l4_packet
 from fastct.conntrack.log cimport log_row, log_t
-from fastct.conntrack.opts cimport OPT_MAX
+from fastct.conntrack.opts cimport OPT_EXPECT_MAX, OPT_MAX
 from fastct.conntrack.table cimport (
     SWEEP_BATCH,
     addr6_t,
@@ -37,7 +57,7 @@ from fastct.conntrack.table cimport (
 )
 from fastct.conntrack.tcp cimport TCP_CLOSE, TCP_LAST_ACK, TCP_TIME_WAIT
 from fastct.conntrack.verdict cimport CT_INVALID, CT_KILL, CT_REPEAT, EVENT_REPLY, ct_verdict
-from fastct.records cimport conn_row_t, event_row_t
+from fastct.records cimport conn_row_t, event_row_t, expect_row_t
 from fastct.wire.bytes cimport swap16
 from fastct.wire.packet cimport PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, packet_t
 from fastct.wire.reason cimport Reason
@@ -62,11 +82,15 @@ cdef int ct_init(ct_t* ct, uint64_t slots_max) except -1:
     log_init(&ct.ended_log, sizeof(conn_row_t))
     log_init(&ct.event_log, sizeof(event_row_t))
     table_init(&ct.table, slots_max, &secret)
+    extras_init(&ct.extras, slots_max)
+    expects_init(&ct.expects, &ct.extras, &secret)
     return 0
 
 
 cdef void ct_free(ct_t* ct) noexcept:
     table_free(&ct.table)
+    extras_free(&ct.extras)
+    expects_free(&ct.expects)
     arena_free(&ct.ended_log.mem)
     arena_free(&ct.event_log.mem)
 
@@ -88,12 +112,12 @@ cdef void ct_in(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
         advance(ct, p, slot, r)
 
 
-cdef inline void no_entry(ct_result_t* r, ct_state state, bint dropped) noexcept nogil:
+cdef inline void no_entry(ct_result_t* r, ct_state state, ct_drop dropped) noexcept nogil:
     r.conn = NULL
     r.number = 0
     r.state = <uint8_t>state
     r.direction = 0
-    r.dropped = dropped
+    r.dropped = <uint8_t>dropped
 
 
 cdef inline uint8_t class_of(const conn_t* c, int direction) noexcept nogil:
@@ -107,30 +131,38 @@ cdef void begin(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
     """The first packet of a connection, if its protocol lets it be one and there is room."""
     cdef conn_t* c = &ct.fresh
     cdef uint32_t slot, events = 0
+    cdef expect_t expected
+    cdef bint is_expected = False
     if ct.opts.value[OPT_MAX] and ct.table.count >= ct.opts.value[OPT_MAX] and not make_room(ct, p.hash):
         p.reason = Reason.table_full
-        no_entry(r, CT_STATE_NONE, True)
+        no_entry(r, CT_STATE_NONE, DROP_FULL)
         return
     memset(c, 0, sizeof(conn_t))
     c.key = p.key
-    c.flip = p.flip
+    c.flags = p.flip
     c.last_ns = ct.now
+    if cython.unlikely(ct.expects.count):
+        is_expected = take_expected(ct, p, &expected)
     if not l4_new(c, p, &ct.opts) or l4_packet(c, p, DIR_ORIGINAL, ct.now, &ct.opts, &events) == CT_INVALID:
-        no_entry(r, CT_STATE_INVALID, False)
+        no_entry(r, CT_STATE_INVALID, DROP_NOT)
         return
     c.status |= IPS_CONFIRMED
     c.number = <uint32_t>(ct.created + 1)
     slot = table_insert(&ct.table, p, c, ct.now)
     if slot == NO_SLOT:
         p.reason = Reason.table_full
-        no_entry(r, CT_STATE_NONE, True)
+        no_entry(r, CT_STATE_NONE, DROP_FULL)
         return
     ct.created += 1
     r.conn = &ct.table.conns[slot]
     r.number = ct.created
     r.state = CT_STATE_NEW
     r.direction = DIR_ORIGINAL
-    r.dropped = False
+    r.dropped = DROP_NOT
+    if cython.unlikely(is_expected or ct.assignments.n):
+        attach(ct, p, slot, &expected if is_expected else NULL, r)
+        if r.dropped:
+            return
     if ct.keep_events:
         log_event(ct, slot, CT_EVENT_NEW, ct.now, END_LIVE)
 
@@ -140,7 +172,7 @@ cdef void advance(ct_t* ct, packet_t* p, uint32_t slot, ct_result_t* r) noexcept
     cdef conn_t* c = &ct.table.conns[slot]
     cdef uint64_t deadline = c.deadline_ns
     cdef uint32_t events = 0
-    cdef int direction = p.flip ^ c.flip
+    cdef int direction = conn_direction(c, p.flip)
     cdef uint8_t state
     cdef ct_verdict verdict
     if cython.unlikely(p.self_inverse):
@@ -154,7 +186,7 @@ cdef void advance(ct_t* ct, packet_t* p, uint32_t slot, ct_result_t* r) noexcept
     if cython.unlikely(c.deadline_ns < deadline):
         table_hasten(&ct.table, slot, c.deadline_ns, ct.now)
     if cython.unlikely(verdict == CT_INVALID):
-        no_entry(r, CT_STATE_INVALID, False)
+        no_entry(r, CT_STATE_INVALID, DROP_NOT)
         return
     c.last_ns = ct.now
     if cython.unlikely(not c.status & IPS_SEEN_REPLY and direction == DIR_REPLY):
@@ -164,11 +196,157 @@ cdef void advance(ct_t* ct, packet_t* p, uint32_t slot, ct_result_t* r) noexcept
     r.number = ct_number(ct, c)
     r.state = state
     r.direction = <uint8_t>direction
-    r.dropped = False
+    r.dropped = DROP_NOT
+    if cython.unlikely(c.flags & CONN_HELPED):
+        if not help_read(ct, p, slot, r):
+            return
     if cython.unlikely(verdict == CT_KILL):
         ct_destroy(ct, slot, ct.now, END_RESET)
     elif events and ct.keep_events:
         log_event(ct, slot, CT_EVENT_UPDATE, ct.now, END_LIVE)
+
+
+# ---- expectations and helpers
+
+cdef void packet_ends(const packet_t* p, ends_t* ends) noexcept nogil:
+    """Where a packet comes from and goes to: the key, put back into the packet's own order."""
+    cdef int first = p.flip
+    memset(ends, 0, sizeof(ends_t))
+    if p.addr6[0] == NULL:
+        memcpy(ends.src, &p.key.addr[first], 4)
+        memcpy(ends.dst, &p.key.addr[1 - first], 4)
+    else:
+        memcpy(ends.src, p.addr6[first], 16)
+        memcpy(ends.dst, p.addr6[1 - first], 16)
+    ends.sport = p.key.id[first]
+    ends.dport = p.key.id[1 - first]
+    ends.l3proto = p.key.l3proto
+    ends.l4proto = p.key.l4proto
+    ends.zone = p.key.zone
+
+
+cdef bint take_expected(ct_t* ct, const packet_t* p, expect_t* expected) noexcept nogil:
+    """Whether a first packet fulfils an expectation: that is taken out of the table then, unless it is permanent."""
+    cdef ends_t ends
+    cdef uint32_t index
+    packet_ends(p, &ends)
+    index = expects_find(&ct.expects, &ends, ct.now)
+    if index == NO_EXPECT or ct.table.conns[ct.expects.items[index].master_slot].deadline_ns <= ct.now:
+        return False
+    expected[0] = ct.expects.items[index]
+    ct.expects.taken += 1
+    if not expected.flags & EXPECT_PERMANENT:
+        expects_remove(&ct.expects, index)
+    return True
+
+
+cdef void attach(ct_t* ct, packet_t* p, uint32_t slot, const expect_t* expected, ct_result_t* r) noexcept nogil:
+    """What a new connection inherits: its master's mark, the helper that the expectation or an assignment gives it.
+
+    => ``expected``: NULL if nobody did.
+    """
+    cdef conn_t* c = &ct.table.conns[slot]
+    cdef uint8_t helper
+    cdef extra_t* x
+    cdef extra_t* master
+    cdef ends_t ends
+    packet_ends(p, &ends)
+    helper = expected.assign if expected != NULL else 0
+    if not helper:
+        helper = helper_for(&ct.assignments, ends.l3proto, ends.l4proto, ends.dport)
+        if helper:
+            c.status |= IPS_HELPER
+    if not helper and expected == NULL:
+        return
+    x = extras_of(&ct.extras, c)
+    if x == NULL:
+        return                           # no memory: tracked, but nothing else
+    if expected != NULL:
+        c.status |= IPS_EXPECTED
+        master = &ct.extras.items[expected.master_extra]
+        master.children += 1
+        x.master, x.master_slot, x.mark = expected.master, expected.master_slot, master.mark
+        r.state = CT_STATE_RELATED
+    if helper:
+        x.helper = helper
+        c.flags |= CONN_HELPED
+        if not help_read(ct, p, slot, r):
+            unmake(ct, slot, r)
+
+
+cdef bint helper_input(ct_t* ct, packet_t* p, uint32_t slot, const ct_result_t* r, help_t* h) noexcept nogil:
+    """What a helper gets to see. False if that is nothing: the packet was cut, or has no payload."""
+    cdef uint32_t at = p.l4_off + (20 + p.options_len if p.key.l4proto == PROTO_TCP else 8)
+    if p.cap_len < p.len or at > p.len:
+        return False
+    h.p, h.data, h.len = p, p.data + at, p.len - at
+    h.c = &ct.table.conns[slot]
+    h.x = &ct.extras.items[h.c.extra]
+    h.direction, h.established, h.now = r.direction, r.state == CT_STATE_ESTABLISHED, ct.now
+    h.refresh_s = 0
+    h.n = 0
+    packet_ends(p, &h.ends[r.direction])
+    h.ends[1 - r.direction] = h.ends[r.direction]
+    memcpy(h.ends[1 - r.direction].src, h.ends[r.direction].dst, 16)
+    memcpy(h.ends[1 - r.direction].dst, h.ends[r.direction].src, 16)
+    h.ends[1 - r.direction].sport = h.ends[r.direction].dport
+    h.ends[1 - r.direction].dport = h.ends[r.direction].sport
+    return True
+
+
+cdef bint help_read(ct_t* ct, packet_t* p, uint32_t slot, ct_result_t* r) noexcept nogil:
+    """Let the helper of a connection read a packet, and note what it expects.
+
+    => Returns False if Linux drops the packet: it announces something that cannot be read, or an expectation found
+       no room. ``r`` and ``p.reason`` say so.
+    """
+    cdef help_t h
+    cdef const helper_t* row
+    cdef bint passes = True
+    cdef int i
+    if not helper_input(ct, p, slot, r, &h):
+        return True
+    passes = helper_run(&h)
+    row = &helper_rows()[h.x.helper]
+    for i in range(h.n):
+        h.found[i].master = r.number
+        h.found[i].master_slot = slot
+        h.found[i].master_extra = h.c.extra
+        if not h.found[i].timeout_s:
+            h.found[i].timeout_s = row.timeout_s[h.found[i].kind]
+        if expects_add(&ct.expects, &h.found[i], row.max_expected[h.found[i].kind], ct.opts.value[OPT_EXPECT_MAX],
+                       ct.now) != EXPECT_ADDED:
+            passes = False
+    if passes:
+        return True
+    p.reason = Reason.helper_dropped
+    r.dropped = DROP_HELPER
+    return False
+
+
+cdef void unmake(ct_t* ct, uint32_t slot, ct_result_t* r) noexcept nogil:
+    """The first packet of a connection was dropped: there never was one."""
+    release(ct, slot)
+    table_remove(&ct.table, slot)
+    ct.created -= 1
+    r.conn = NULL
+    r.number = 0
+
+
+cdef void release(ct_t* ct, uint32_t slot) noexcept nogil:
+    """Give back what an ending connection has besides its entry."""
+    cdef conn_t* c = &ct.table.conns[slot]
+    cdef extra_t* x
+    cdef conn_t* master
+    if c.extra == NO_EXTRA:
+        return
+    x = &ct.extras.items[c.extra]
+    expects_forget(&ct.expects, x)
+    if x.master:
+        master = &ct.table.conns[x.master_slot]
+        if master.key.l3proto and ct_number(ct, master) == x.master and master.extra != NO_EXTRA:
+            ct.extras.items[master.extra].children -= 1
+    extras_release(&ct.extras, c)
 
 
 cdef void ct_icmp_error(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
@@ -180,17 +358,17 @@ cdef void ct_icmp_error(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
         slot = NO_SLOT
     if slot == NO_SLOT:
         p.reason = Reason.icmp_error_unknown
-        no_entry(r, CT_STATE_INVALID, False)
+        no_entry(r, CT_STATE_INVALID, DROP_NOT)
         return
     if p.reason:
-        no_entry(r, CT_STATE_INVALID, False)
+        no_entry(r, CT_STATE_INVALID, DROP_NOT)
         return
     c = &ct.table.conns[slot]
     r.conn = c
     r.number = ct_number(ct, c)
     r.state = CT_STATE_RELATED
-    r.direction = DIR_REPLY if p.self_inverse else p.flip ^ c.flip
-    r.dropped = False
+    r.direction = DIR_REPLY if p.self_inverse else <uint8_t>conn_direction(c, p.flip)
+    r.dropped = DROP_NOT
 
 
 # ---- the end
@@ -223,6 +401,7 @@ cdef void ct_destroy(ct_t* ct, uint32_t slot, uint64_t when, ct_end end) noexcep
             row.stop_ns = when
             row.timeout = 0
             row.end = <uint8_t>end
+    release(ct, slot)
     table_remove(&ct.table, slot)
 
 
@@ -243,6 +422,8 @@ cdef uint32_t ct_gc(ct_t* ct, uint32_t lines) noexcept nogil:
     cdef uint32_t slots[SWEEP_BATCH]
     cdef uint32_t total = 0
     cdef int i, found = SWEEP_BATCH
+    if ct.expects.count:
+        expects_sweep(&ct.expects, 1, ct.now)
     while found == SWEEP_BATCH:
         found = table_sweep(&ct.table, ct.now, &lines, slots)
         for i in range(found):
@@ -261,7 +442,7 @@ cdef uint64_t ct_number(const ct_t* ct, const conn_t* c) noexcept nogil:
 cdef void put_addresses(const ct_t* ct, uint32_t slot, conn_row_t* row) noexcept nogil:
     """The four addresses, without NAT: the reply's are the original's swapped."""
     cdef const conn_t* c = &ct.table.conns[slot]
-    cdef int first = c.flip          # which of the key's addresses is the original source
+    cdef int first = c.flags & CONN_FLIP          # which of the key's addresses is the original source
     cdef const addr6_t* a
     if c.key.l3proto == 4:
         memcpy(row.orig_src, &c.key.addr[first], 4)
@@ -279,10 +460,18 @@ cdef void put_ids(const conn_t* c, conn_row_t* row) noexcept nogil:
     if c.key.l4proto == PROTO_ICMP or c.key.l4proto == PROTO_ICMPV6:
         row.icmp_id = swap16(c.key.id[0])
         row.icmp_code = type_code[1]
-        row.icmp_type = icmp_inverse(c.key.l3proto, type_code[0]) - 1 if c.flip else type_code[0]
+        row.icmp_type = icmp_inverse(c.key.l3proto, type_code[0]) - 1 if c.flags & CONN_FLIP else type_code[0]
         return
-    row.orig_sport = row.reply_dport = swap16(c.key.id[c.flip])
-    row.orig_dport = row.reply_sport = swap16(c.key.id[1 - c.flip])
+    row.orig_sport = row.reply_dport = swap16(c.key.id[c.flags & CONN_FLIP])
+    row.orig_dport = row.reply_sport = swap16(c.key.id[1 - (c.flags & CONN_FLIP)])
+
+
+cdef void put_extra(const extra_t* x, conn_row_t* row) noexcept nogil:
+    row.mark = x.mark
+    memcpy(row.labels, x.labels, 16)
+    row.helper = x.helper
+    row.master = x.master
+    row.use = 1 + x.children
 
 
 cdef void ct_row(const ct_t* ct, uint32_t slot, uint64_t now, conn_row_t* row) noexcept nogil:
@@ -305,6 +494,27 @@ cdef void ct_row(const ct_t* ct, uint32_t slot, uint64_t now, conn_row_t* row) n
     row.reply_bytes = c.bytes[1]
     row.timeout = <uint32_t>((c.deadline_ns - now) // <uint64_t>NS_PER_S) if c.deadline_ns > now else 0
     row.end = END_LIVE
+    row.use = 1
+    if c.extra != NO_EXTRA:
+        put_extra(&ct.extras.items[c.extra], row)
+
+
+cdef void ct_expect_row(const ct_t* ct, const expect_t* e, expect_row_t* row) noexcept nogil:
+    """Describe an expectation as of now."""
+    cdef conn_row_t master
+    ct_row(ct, e.master_slot, ct.now, &master)
+    row.l3proto, row.l4proto, row.zone = e.ends.l3proto, e.ends.l4proto, e.ends.zone
+    memcpy(row.src, e.ends.src, 16)
+    memcpy(row.dst, e.ends.dst, 16)
+    row.sport, row.dport = swap16(e.ends.sport), swap16(e.ends.dport)
+    memcpy(row.mask_src, e.mask, 16 if e.ends.l3proto == 6 else 4)
+    row.mask_sport = swap16(e.sport_mask)
+    row.flags, row.kind, row.helper, row.assign = e.flags, e.kind, e.helper, e.assign
+    row.timeout = <uint32_t>((e.deadline_ns - ct.now) // <uint64_t>NS_PER_S)
+    row.master = e.master
+    memcpy(row.master_src, master.orig_src, 16)
+    memcpy(row.master_dst, master.orig_dst, 16)
+    row.master_sport, row.master_dport = master.orig_sport, master.orig_dport
 
 
 cdef void log_event(ct_t* ct, uint32_t slot, ct_event type, uint64_t when, ct_end end) noexcept nogil:

@@ -24,7 +24,8 @@ cdef enum:
     OPT_TCP_IGNORE_INVALID_RST = 22
     OPT_CHECKSUM = 23
     OPT_MAX = 24
-    OPT_COUNT = 25
+    OPT_EXPECT_MAX = 25
+    OPT_COUNT = 26
 
 cdef struct ct_opts_t:
     uint32_t value[OPT_COUNT]

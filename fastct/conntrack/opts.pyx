@@ -32,6 +32,7 @@ _ROWS = (
     ("tcp_ignore_invalid_rst", OPT_TCP_IGNORE_INVALID_RST, 0, 0, 1),
     ("checksum", OPT_CHECKSUM, 1, 0, 1),
     ("max", OPT_MAX, 0, 0, 0xFFFFFFFF),
+    ("expect_max", OPT_EXPECT_MAX, 4096, 1, 0x7FFFFFFF),
 )
 PREFIX = "nf_conntrack_"
 SYSCTLS = {PREFIX + row[0]: row[2] for row in _ROWS if row[0]}

@@ -126,7 +126,8 @@ cdef char* put_connection(char* out, const conn_row_t* row) noexcept nogil:
     if row.zone:
         out = put_pair(out, b"zone=", 5, row.zone)
     out = put_word(out, _helpers[row.helper])
-    return put_text(out, b"use=1\n", 6)
+    out = put_number(put_text(out, b"use=", 4), row.use)
+    return put_text(out, b"\n", 1)
 
 
 cdef char* put_event(char* out, const event_row_t* event, bint timestamp) noexcept nogil:

@@ -64,5 +64,6 @@ cpdef enum Reason:
     tcp_syn_again
     # dropped
     table_full
+    helper_dropped
     # number of reasons
     reasons

@@ -50,5 +50,6 @@ TEXT = {
     Reason.tcp_ack_under: "ACK is under the lower bound (overly delayed)",
     Reason.tcp_syn_again: "SYN retransmitted before any reply: does not refresh",
     Reason.table_full: "connection table full, nothing to evict",
+    Reason.helper_dropped: "dropped by the helper: an announcement cut short, or no room for what it announces",
 }
 REASONS = tuple(Reason(i).name if i else "" for i in range(<int>Reason.reasons))

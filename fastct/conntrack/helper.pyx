@@ -1,0 +1,79 @@
+"""The table of helpers, and which connections get one; records are in ``helper.pxd``."""
+from libc.stdint cimport uint8_t, uint16_t
+
+from fastct.conntrack.helpers.ftp cimport ftp_help
+from fastct.conntrack.helpers.tftp cimport tftp_help
+from fastct.wire.bytes cimport swap16
+from fastct.wire.packet cimport PROTO_TCP, PROTO_UDP
+
+from fastct.errors import ConfigError
+from fastct.records import HELPERS
+
+IPV4, BOTH = 1, 3
+PROTOCOLS = {"tcp": PROTO_TCP, "udp": PROTO_UDP}
+
+# name: protocol, families, usual port, classes of expectations as (most of one master, timeout in s)
+TABLE = {
+    "ftp": ("tcp", BOTH, 21, ((1, 300),)),
+    "tftp": ("udp", BOTH, 69, ((1, 300),)),
+}
+assert tuple(TABLE) == HELPERS[1:]
+
+cdef help_fn[2] _functions
+_functions[0] = ftp_help
+_functions[1] = tftp_help
+
+cdef helper_t[HELPERS_MAX] _rows
+for _number, (_protocol, _families, _port, _classes) in enumerate(TABLE.values()):
+    _rows[_number + 1].help = _functions[<int>_number]
+    _rows[_number + 1].l4proto = PROTOCOLS[_protocol]
+    _rows[_number + 1].families = _families
+    _rows[_number + 1].port = _port
+    for _kind, (_most, _timeout) in enumerate(_classes):
+        _rows[_number + 1].max_expected[<int>_kind] = _most
+        _rows[_number + 1].timeout_s[<int>_kind] = _timeout
+
+
+cdef helper_t* helper_rows() noexcept nogil:
+    """The table by index into records.HELPERS."""
+    return _rows
+
+
+cdef bint helper_run(help_t* h) noexcept nogil:
+    """Let the connection's helper read the packet. False: Linux drops it."""
+    return _rows[h.x.helper].help(h)
+
+
+# ---- which connections get one
+
+cdef uint8_t helper_for(const assignments_t* a, uint8_t l3proto, uint8_t l4proto, uint16_t dport) noexcept nogil:
+    """The helper of a new connection to a port, 0: none."""
+    cdef int i
+    cdef const assignment_t* row
+    for i in range(a.n):
+        row = &a.rows[i]
+        if (row.port == dport and row.l4proto == l4proto
+                and _rows[row.helper].families & (1 if l3proto == 4 else 2)):
+            return row.helper
+    return 0
+
+
+cdef int assignments_set(assignments_t* a, dict wanted, bint usual) except -1:
+    """``wanted``: "tcp/21" to "ftp"; ``usual``: every helper on its usual port, too. Raises ConfigError."""
+    rows = [(f"{protocol}/{port}", name) for name, (protocol, _, port, _) in TABLE.items()] if usual else []
+    a.n = 0
+    for where, name in [*wanted.items(), *rows]:
+        protocol, _, port = str(where).partition("/")
+        if protocol not in PROTOCOLS or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise ConfigError(f"helper: expected tcp/PORT or udp/PORT, got {where!r}")
+        if name not in TABLE:
+            raise ConfigError(f"unknown helper {name!r}; known are {', '.join(TABLE)}")
+        if TABLE[name][0] != protocol:
+            raise ConfigError(f"helper {name} is for {TABLE[name][0]}, not {protocol}")
+        if a.n == ASSIGNMENTS_MAX:
+            raise ConfigError(f"more than {ASSIGNMENTS_MAX} helpers are assigned")
+        a.rows[a.n].port = swap16(<uint16_t><int>int(port))
+        a.rows[a.n].l4proto = PROTOCOLS[protocol]
+        a.rows[a.n].helper = HELPERS.index(name)
+        a.n += 1
+    return 0
