@@ -34,6 +34,8 @@ from fastct.conntrack.core cimport (
     END_EXPIRED,
     END_RESET,
     ENDS_COUNT,
+    ON_FULL_DROP,
+    ON_FULL_UNTRACKED,
     ct_destroy,
     ct_expect_row,
     ct_free,
@@ -321,6 +323,8 @@ cdef class Engine:
         "tcp/21" to "ftp": new connections to the port get the helper.
     auto_helpers : bool
         Every helper on its usual port, too.
+    on_full : {"drop", "untracked"}
+        What becomes of a packet whose connection finds no room.
 
     Raises
     ------
@@ -329,10 +333,14 @@ cdef class Engine:
     """
 
     def __cinit__(self, bytes secret not None, dict sysctls not None, str checksum not None="auto",
-                  bint keep_ended=False, bint keep_events=False, dict helpers=None, bint auto_helpers=False):
+                  bint keep_ended=False, bint keep_events=False, dict helpers=None, bint auto_helpers=False,
+                  str on_full not None="drop"):
         modes = {"on": CHECKSUM_ON, "off": CHECKSUM_OFF, "auto": CHECKSUM_AUTO}
         if len(secret) != sizeof(hash_key_t):
             raise ConfigError(f"the hash key has {sizeof(hash_key_t)} bytes, got {len(secret)}")
+        policies = {"drop": ON_FULL_DROP, "untracked": ON_FULL_UNTRACKED}
+        if on_full not in policies:
+            raise ConfigError(f"on_full: expected drop or untracked, got {on_full!r}")
         if checksum not in modes:
             raise ConfigError(f"checksum: expected on, off or auto, got {checksum!r}")
         self.e = <engine_t*>calloc(1, sizeof(engine_t))
@@ -344,6 +352,7 @@ cdef class Engine:
         e.ct.table.secret = e.wire.hash_key
         e.ct.keep_ended = keep_ended
         e.ct.keep_events = keep_events
+        e.ct.on_full = policies[on_full]
         e.checksum = modes[checksum]
         e.gc_lines = GC_LINES_MAX
         e.wire.offload = e.checksum != CHECKSUM_ON
@@ -575,6 +584,8 @@ cdef class Engine:
                    "ip_packets": s.packets - s.reasons[<int>Reason.not_ip] - s.reasons[<int>Reason.link_header_cut],
                    "connections": self.e.ct.created, "live": self.e.ct.table.count,
                    "first_ns": s.first_ns, "last_ns": self.e.ct.now, "offload_packet": s.offload_packet,
+                   "full": self.e.ct.full, "pressure": int(self.e.ct.pressure),
+                   "chain_too_long": self.e.ct.table.chain_too_long,
                    "expect_new": self.e.ct.expects.taken, "expect_create": self.e.ct.expects.created,
                    "expect_delete": self.e.ct.expects.deleted,
                    "lost_rows": self.e.ct.ended_log.lost + self.e.ct.event_log.lost}

@@ -78,7 +78,10 @@ class Tracker:
     sysctls : dict, optional
         Linux' settings by name, e.g. ``{"nf_conntrack_tcp_loose": 0}``; see ``fastct.SYSCTLS``.
     max_entries : int
-        Most connections at a time, as ``nf_conntrack_max``; 0: no limit.
+        Most connections at a time, as ``nf_conntrack_max``; 0: no limit. When it is reached, a new connection takes
+        the place of one nearby that has expired or is not ASSURED; never of one that is.
+    on_full : {"drop", "untracked"}
+        What becomes of a packet whose connection finds no place: dropped as by Linux, or let through UNTRACKED.
     checksum : {"auto", "on", "off"}
         ``auto`` verifies until a packet shows that its sender leaves checksums to the network card.
     seed : int, optional
@@ -98,12 +101,12 @@ class Tracker:
     """
 
     def __init__(self, *, sysctls=None, max_entries=0, checksum="auto", seed=None, keep_ended=False,
-                 keep_events=False, helpers=None, auto_helpers=False):
+                 keep_events=False, helpers=None, auto_helpers=False, on_full="drop"):
         self._sysctls = dict(sysctls or {})
         if max_entries:
             self._sysctls["nf_conntrack_max"] = max_entries
         self._engine = Engine(secret_from(seed), self._sysctls, checksum, keep_ended, keep_events,
-                              helpers, auto_helpers)
+                              helpers, auto_helpers, on_full)
         self.gc = GarbageCollector(self._engine)
 
     def __len__(self):

@@ -79,6 +79,8 @@ def add_tracking(parser):
                         help="every helper on its usual port, as before Linux 6.0")
     parser.add_argument("--max", type=count, default=0, metavar="N",
                         help="most connections at a time; 0 (default): no limit")
+    parser.add_argument("--on-full", choices=("drop", "untracked"), default="drop",
+                        help="what becomes of a packet whose connection finds no room; default: drop, as Linux")
     parser.add_argument("--seed", type=int, metavar="N", help="make what Linux leaves to chance repeatable")
     parser.add_argument("--at", type=time_of, metavar="TIME",
                         help="the table as of a time: seconds since the epoch, date and time, or +SECONDS")
@@ -90,4 +92,5 @@ def tracker_from(args, **keep):
     """A tracker with the options' settings."""
     from fastct.tracker import Tracker
     return Tracker(sysctls=dict(args.sysctl), max_entries=args.max, checksum=args.checksum, seed=args.seed,
-                   helpers=dict(args.helper), auto_helpers=args.auto_helpers, **keep)
+                   helpers=dict(args.helper), auto_helpers=args.auto_helpers,
+                   on_full=args.on_full, **keep)

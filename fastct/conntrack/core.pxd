@@ -2,6 +2,7 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from fastct.conntrack.conn cimport conn_t
+from fastct.conntrack.early_drop cimport probation_t
 from fastct.conntrack.expect cimport expect_t, expects_t
 from fastct.conntrack.extra cimport extras_t
 from fastct.conntrack.helper cimport assignments_t
@@ -32,6 +33,11 @@ cdef enum ct_end:
     END_DELETED
     ENDS_COUNT
 
+# What becomes of a packet whose connection finds no room.
+cdef enum ct_on_full:
+    ON_FULL_DROP             # as Linux
+    ON_FULL_UNTRACKED
+
 # Index into records.EVENTS.
 cdef enum ct_event:
     CT_EVENT_NEW
@@ -40,6 +46,7 @@ cdef enum ct_event:
 
 cdef struct ct_t:
     table_t table
+    probation_t probation    # filled only while there is a limit
     extras_t extras
     expects_t expects
     assignments_t assignments
@@ -47,6 +54,9 @@ cdef struct ct_t:
     uint64_t now             # packet time, ns; never goes back
     uint64_t created         # connections so far: the number of the latest
     uint64_t ended[ENDS_COUNT]
+    uint8_t on_full          # ct_on_full
+    uint8_t pressure         # early drop has found nobody: the sweep ends more than it must
+    uint64_t full            # packets that found no room for their connection
     uint8_t keep_ended       # log what ends
     uint8_t keep_events      # log NEW, UPDATE and DESTROY
     log_t ended_log          # conn_row_t

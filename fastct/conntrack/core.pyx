@@ -24,7 +24,14 @@ from fastct.conntrack.conn cimport (
     conn_packets,
     conn_t,
 )
-from fastct.conntrack.early_drop cimport early_drop_victim
+from fastct.conntrack.early_drop cimport (
+    PRESS_MOST,
+    pressed_out,
+    probation_add,
+    probation_free,
+    probation_init,
+    probation_take,
+)
 from fastct.conntrack.expect cimport (
     EXPECT_ADDED,
     EXPECT_PERMANENT,
@@ -65,6 +72,8 @@ from fastct.wire.tuples cimport icmp_inverse
 
 cdef enum:
     NS_PER_S = 1000000000
+    PRESSURE_PERCENT = 95    # of nf_conntrack_max
+    FULL_SWEEP = 32          # buckets looked through for what has expired before a connection is refused
 
 
 # ---- set-up
@@ -82,6 +91,7 @@ cdef int ct_init(ct_t* ct, uint64_t slots_max) except -1:
     log_init(&ct.ended_log, sizeof(conn_row_t))
     log_init(&ct.event_log, sizeof(event_row_t))
     table_init(&ct.table, slots_max, &secret)
+    probation_init(&ct.probation, slots_max)
     extras_init(&ct.extras, slots_max)
     expects_init(&ct.expects, &ct.extras, &secret)
     return 0
@@ -89,6 +99,7 @@ cdef int ct_init(ct_t* ct, uint64_t slots_max) except -1:
 
 cdef void ct_free(ct_t* ct) noexcept:
     table_free(&ct.table)
+    probation_free(&ct.probation)
     extras_free(&ct.extras)
     expects_free(&ct.expects)
     arena_free(&ct.ended_log.mem)
@@ -133,9 +144,8 @@ cdef void begin(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
     cdef uint32_t slot, events = 0
     cdef expect_t expected
     cdef bint is_expected = False
-    if ct.opts.value[OPT_MAX] and ct.table.count >= ct.opts.value[OPT_MAX] and not make_room(ct, p.hash):
-        p.reason = Reason.table_full
-        no_entry(r, CT_STATE_NONE, DROP_FULL)
+    if ct.opts.value[OPT_MAX] and ct.table.count >= ct.opts.value[OPT_MAX] and not make_room(ct):
+        no_room(ct, p, r, Reason.table_full)
         return
     memset(c, 0, sizeof(conn_t))
     c.key = p.key
@@ -150,10 +160,11 @@ cdef void begin(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
     c.number = <uint32_t>(ct.created + 1)
     slot = table_insert(&ct.table, p, c, ct.now)
     if slot == NO_SLOT:
-        p.reason = Reason.table_full
-        no_entry(r, CT_STATE_NONE, DROP_FULL)
+        no_room(ct, p, r, Reason.table_full)
         return
     ct.created += 1
+    if ct.opts.value[OPT_MAX]:
+        probation_add(&ct.probation, &ct.table, slot)
     r.conn = &ct.table.conns[slot]
     r.number = ct.created
     r.state = CT_STATE_NEW
@@ -405,16 +416,50 @@ cdef void ct_destroy(ct_t* ct, uint32_t slot, uint64_t when, ct_end end) noexcep
     table_remove(&ct.table, slot)
 
 
-cdef bint make_room(ct_t* ct, uint64_t hash) noexcept nogil:
-    """The table is full: end an expired connection near the new one's place, or one that is not ASSURED."""
-    cdef uint32_t slot = early_drop_victim(&ct.table, hash, ct.now)
-    if slot == NO_SLOT:
-        return False
-    if ct.table.conns[slot].deadline_ns <= ct.now:
-        expire(ct, slot)
+cdef void no_room(ct_t* ct, packet_t* p, ct_result_t* r, Reason reason) noexcept nogil:
+    """A connection that cannot be had: what becomes of its packet is a matter of settings."""
+    p.reason = <uint8_t>reason
+    ct.full += 1
+    if ct.on_full == ON_FULL_UNTRACKED:
+        no_entry(r, CT_STATE_UNTRACKED, DROP_NOT)
     else:
-        ct_destroy(ct, slot, ct.now, END_EVICTED)
-    return True
+        no_entry(r, CT_STATE_NONE, DROP_FULL)
+
+
+cdef bint make_room(ct_t* ct) noexcept nogil:
+    """The table is full: end what has expired, else the oldest connection that is not ASSURED."""
+    cdef uint32_t slot = probation_take(&ct.probation, &ct.table)
+    if slot != NO_SLOT:
+        if ct.table.conns[slot].deadline_ns <= ct.now:
+            expire(ct, slot)
+        else:
+            ct_destroy(ct, slot, ct.now, END_EVICTED)
+        return True
+    if ct_gc(ct, FULL_SWEEP):
+        return True
+    ct.pressure = True
+    return False
+
+
+cdef bint is_pressed(ct_t* ct) noexcept nogil:
+    """Pressure ends when the table is no longer nearly full."""
+    if ct.pressure and ct.table.count < ct.opts.value[OPT_MAX] // 100 * PRESSURE_PERCENT:
+        ct.pressure = False
+    return ct.pressure
+
+
+cdef void press(ct_t* ct, uint32_t lines) noexcept nogil:
+    """Make room in the buckets that the sweep is about to visit."""
+    cdef uint32_t slots[PRESS_MOST]
+    cdef uint32_t at = ct.table.sweep_line
+    cdef int i, found
+    while lines and is_pressed(ct):
+        at = at if at < ct.table.n_lines else 0
+        found = pressed_out(&ct.table, at, slots)
+        for i in range(found):
+            ct_destroy(ct, slots[i], ct.now, END_EVICTED)
+        at += 1
+        lines -= 1
 
 
 cdef uint32_t ct_gc(ct_t* ct, uint32_t lines) noexcept nogil:
@@ -422,6 +467,8 @@ cdef uint32_t ct_gc(ct_t* ct, uint32_t lines) noexcept nogil:
     cdef uint32_t slots[SWEEP_BATCH]
     cdef uint32_t total = 0
     cdef int i, found = SWEEP_BATCH
+    if cython.unlikely(ct.pressure):
+        press(ct, lines)
     if ct.expects.count:
         expects_sweep(&ct.expects, 1, ct.now)
     while found == SWEEP_BATCH:

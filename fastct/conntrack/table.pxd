@@ -50,6 +50,7 @@ cdef struct table_t:
     uint32_t slots_max
     uint32_t slot_free   # head of the list of released slots
     uint8_t reused       # a released slot has been taken again: slots are no longer in order of creation
+    uint64_t chain_too_long  # new entries refused for the length of their bucket
     uint32_t overflow_used
     uint32_t overflow_free
     # the sweep for expired entries

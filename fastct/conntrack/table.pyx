@@ -11,6 +11,8 @@ cdef enum:
     FIRST_LINES = 64           # lines of an empty table
     AHEAD = 1 << 17            # connections that memory is made present for before they come
     LOAD_PERCENT = 50          # of the places; more makes chains, less wastes memory
+    CHAIN_MOST = 9             # overflow lines of a bucket that takes one more: Linux' bound is 50 to 80 entries
+    CHAIN_ANY = 1 << 30        # what is in the table stays in it
     DUE_SHIFT = 29             # unit of a coarse deadline: 2**29 ns, 0.54 s
     DUE_AHEAD = 127            # farthest deadline that eight bits can tell from one in the past
     DUE_TRUST = 120            # units between two visits of a line within which they are unambiguous
@@ -129,11 +131,15 @@ cdef void release_overflow(table_t* t, uint32_t line) noexcept nogil:
     t.overflow_free = line
 
 
-cdef bint chain_add(table_t* t, line_t* line, uint16_t tag, uint32_t slot, uint8_t due) noexcept nogil:
-    """Put an entry into the first free place of a bucket."""
+cdef bint chain_add(table_t* t, line_t* line, uint16_t tag, uint32_t slot, uint8_t due, int most) noexcept nogil:
+    """Put an entry into the first free place of a bucket, whose chain may get ``most`` overflow lines."""
     cdef unsigned int free = line_match(line, 0)
     cdef int place
     while free == 0:
+        if most == 0:
+            t.chain_too_long += 1
+            return False
+        most -= 1
         if line.next == 0:
             line.next = take_overflow(t)
             if line.next == 0:
@@ -156,7 +162,8 @@ cdef void redistribute(table_t* t, const line_t* old, uint32_t low, uint32_t hig
         place = lowest_bit(used)
         used &= used - 1
         hash = key_hash(&t.secret, &t.conns[old.slot[place]].key)
-        chain_add(t, &t.lines[high if hash & bit else low], old.tag[place], old.slot[place], old.due[place])
+        chain_add(t, &t.lines[high if hash & bit else low], old.tag[place], old.slot[place], old.due[place],
+                  CHAIN_ANY)
 
 
 cdef void split_line(table_t* t) noexcept nogil:
@@ -196,7 +203,8 @@ cdef uint32_t table_insert(table_t* t, const packet_t* p, const conn_t* fresh, u
     cdef uint32_t slot = take_slot(t, p.addr6[0] != NULL)
     if slot == NO_SLOT:
         return NO_SLOT
-    if not chain_add(t, &t.lines[table_line(t, p.hash)], tag_of(p.hash), slot, due_of(fresh.deadline_ns, now)):
+    if not chain_add(t, &t.lines[table_line(t, p.hash)], tag_of(p.hash), slot, due_of(fresh.deadline_ns, now),
+                     CHAIN_MOST):
         release_slot(t, slot)
         return NO_SLOT
     t.conns[slot] = fresh[0]
