@@ -11,7 +11,7 @@ NLM_F_REQUEST = 1
 NESTED = 0x8000
 TUPLE_ORIG, STATUS, PROTOINFO, TIMEOUT = 1, 3, 4, 7
 ICMP, ICMPV6 = 1, 58
-PORTS = (6, 17, 132, 136)  # protocols whose tuples have them
+PORTS = (6, 17, 47, 132, 136)  # protocols whose tuples have them, or keys
 # States of the protocols that have some, by the kind of their attribute and the kernel's number.
 STATES = {
     1: ("", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE",

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Entry(NamedTuple):
-    """What an entry says: state by name, status bits, seconds left; of SCTP the verification tags of both directions."""
+    """What an entry says: state by name, status bits, seconds left; of SCTP both verification tags."""
 
     state: str
     status: int
