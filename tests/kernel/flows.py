@@ -22,12 +22,14 @@ class Flow(NamedTuple):
 
 
 class Packet(NamedTuple):
-    """An IP packet, the device it comes in by (0 client's, 1 server's), and the tuple to ask for afterwards."""
+    """An IP packet, the device it comes in by (0 client's, 1 server's), the tuple to ask for afterwards, and how many
+    seconds to wait before it is sent."""
 
     side: int
     data: bytes
     flow: Flow | None
     label: str
+    pause: float = 0
 
 
 def addresses(rng, number):
