@@ -51,7 +51,7 @@ from fastct.conntrack.conn cimport NO_SLOT, conn_t
 from fastct.conntrack.extra cimport extra_t, extras_of
 from fastct.conntrack.helper cimport assignments_set
 from fastct.conntrack.log cimport log_t
-from fastct.conntrack.opts cimport OPT_CHECKSUM, OPT_MAX, ct_opts_t, opts_set
+from fastct.conntrack.opts cimport OPT_CHECKSUM, OPT_MAX, OPT_UDPLITE_PSEUDO, ct_opts_t, opts_set
 from fastct.conntrack.table cimport (
     table_candidate,
     table_candidate_beyond,
@@ -61,7 +61,7 @@ from fastct.conntrack.table cimport (
     table_selfcheck,
 )
 from fastct.records cimport conn_row_t, expect_row_t, packet_row_t
-from fastct.wire.bytes cimport load_u16, prefetch_r
+from fastct.wire.bytes cimport load_u16, prefetch_r, swap32
 from fastct.wire.packet cimport (
     PACKET_FRAGMENT,
     PACKET_ICMP_ERROR,
@@ -317,6 +317,8 @@ cdef class Engine:
     sysctls : dict
         ``nf_conntrack_*`` names to numbers.
     checksum : {"on", "off", "auto"}
+    personality : str
+        One of ``fastct.conntrack.opts.PERSONALITIES``.
     keep_ended, keep_events : bool
         Log connections that end, and events, until they are drained.
     helpers : dict
@@ -333,8 +335,8 @@ cdef class Engine:
     """
 
     def __cinit__(self, bytes secret not None, dict sysctls not None, str checksum not None="auto",
-                  bint keep_ended=False, bint keep_events=False, dict helpers=None, bint auto_helpers=False,
-                  str on_full not None="drop"):
+                  str personality not None="6.18", bint keep_ended=False, bint keep_events=False, dict helpers=None,
+                  bint auto_helpers=False, str on_full not None="drop"):
         modes = {"on": CHECKSUM_ON, "off": CHECKSUM_OFF, "auto": CHECKSUM_AUTO}
         if len(secret) != sizeof(hash_key_t):
             raise ConfigError(f"the hash key has {sizeof(hash_key_t)} bytes, got {len(secret)}")
@@ -356,7 +358,7 @@ cdef class Engine:
         e.checksum = modes[checksum]
         e.gc_lines = GC_LINES_MAX
         e.wire.offload = e.checksum != CHECKSUM_ON
-        self.configure(sysctls)
+        self.configure(sysctls, personality)
         assignments_set(&e.ct.assignments, helpers or {}, auto_helpers)
         limit = e.ct.opts.value[OPT_MAX]
         ct_init(&e.ct, limit if 0 < limit < SLOTS_MAX else SLOTS_MAX)
@@ -366,13 +368,14 @@ cdef class Engine:
             ct_free(&self.e.ct)
             free(self.e)
 
-    def configure(self, dict sysctls not None):
+    def configure(self, dict sysctls not None, str personality not None="6.18"):
         """Settings from now on; entries keep the timeout they have until their next packet."""
         cdef engine_t* e = self.e
         cdef ct_opts_t opts
-        opts_set(&opts, sysctls)
+        opts_set(&opts, sysctls, personality)
         e.ct.opts = opts
         e.wire.verify_ip = e.checksum != CHECKSUM_OFF
+        e.wire.udplite_pseudo = <uint8_t>opts.value[OPT_UDPLITE_PSEUDO]
         e.wire.verify = e.wire.verify_ip and opts.value[OPT_CHECKSUM]
 
     def run(self, Frames frames not None, bint rows=True):
@@ -491,6 +494,17 @@ cdef class Engine:
         if c.key.l3proto == 0 or c.number != handle >> 32 or c.deadline_ns <= self.e.ct.now:
             return None
         return slot
+
+    def sctp_tags(self, uint64_t handle):
+        """The verification tags of an SCTP association, by direction; None when it is gone or is no association."""
+        cdef const conn_t* c
+        slot = self.slot_of(handle)
+        if slot is None:
+            return None
+        c = &self.e.ct.table.conns[<uint32_t>slot]
+        if c.key.l4proto != PROTO_SCTP:
+            return None
+        return swap32(c.proto.sctp.tag[0]), swap32(c.proto.sctp.tag[1])
 
     def delete(self, uint64_t handle):
         """End a connection; False when it is gone already."""

@@ -9,7 +9,10 @@ CTDIRS = ("", "ORIGINAL", "REPLY")
 VERDICTS = ("ACCEPT", "DROP", "REJECT", "QUEUE", "STOLEN")
 DECIDERS = ("", "conntrack", "defrag", "wire", "helper")
 STATES = ("", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK",
-          "TIME_WAIT", "CLOSE", "SYN_SENT2")
+          "TIME_WAIT", "CLOSE", "SYN_SENT2",
+          # SCTP, from 10 on
+          "", "CLOSED", "COOKIE_WAIT", "COOKIE_ECHOED", "ESTABLISHED", "SHUTDOWN_SENT", "SHUTDOWN_RECD",
+          "SHUTDOWN_ACK_SENT", "HEARTBEAT_SENT")
 ENDS = ("live", "expired", "closed", "reset", "evicted", "deleted")
 EVENTS = ("NEW", "UPDATE", "DESTROY")
 HELPERS = ("", "ftp", "tftp")

@@ -86,6 +86,8 @@ class Tracker:
         ``auto`` verifies until a packet shows that its sender leaves checksums to the network card.
     seed : int, optional
         Makes the hash key, and with it every choice that Linux leaves to chance, repeatable.
+    personality : {"6.18", "6.12", "rfc"}
+        What to be like where kernels, or Linux and the standards, differ.
     keep_ended, keep_events : bool
         Keep rows of connections that end, and events, for ``drain_ended`` and ``drain_events``.
     helpers : dict, optional
@@ -100,13 +102,14 @@ class Tracker:
         For an unknown setting or a value out of range.
     """
 
-    def __init__(self, *, sysctls=None, max_entries=0, checksum="auto", seed=None, keep_ended=False,
-                 keep_events=False, helpers=None, auto_helpers=False, on_full="drop"):
-        self._sysctls = dict(sysctls or {})
+    def __init__(self, *, sysctls=None, max_entries=0, checksum="auto", seed=None, personality="6.18",
+                 keep_ended=False, keep_events=False, helpers=None, auto_helpers=False, on_full="drop"):
+        self._sysctls, self._personality = dict(sysctls or {}), personality
         if max_entries:
             self._sysctls["nf_conntrack_max"] = max_entries
-        self._engine = Engine(secret_from(seed), self._sysctls, checksum, keep_ended, keep_events,
-                              helpers, auto_helpers, on_full)
+        self._engine = Engine(secret_from(seed), self._sysctls, checksum=checksum, personality=personality,
+                              keep_ended=keep_ended, keep_events=keep_events, helpers=helpers,
+                              auto_helpers=auto_helpers, on_full=on_full)
         self.gc = GarbageCollector(self._engine)
 
     def __len__(self):
@@ -120,7 +123,7 @@ class Tracker:
     @sysctls.setter
     def sysctls(self, changes):
         settings = self._sysctls | changes
-        self._engine.configure(settings)
+        self._engine.configure(settings, self._personality)
         self._sysctls = settings
 
     @property
@@ -232,6 +235,11 @@ class Tracker:
         if slot is None:
             return None
         return self._engine.rows(np.array([slot], dtype=np.uint64))[0]
+
+    def sctp_tags(self, handle):
+        """The verification tags that packets of an SCTP association carry, original and reply direction (0: not known);
+        None when it is gone or of another protocol."""
+        return self._engine.sctp_tags(handle)
 
     def delete(self, handle):
         """End a connection; False when it is gone already."""

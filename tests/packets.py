@@ -4,7 +4,7 @@ import socket
 import struct
 
 FIN, SYN, RST, PSH, ACK, URG = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
-ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
+ICMP, TCP, UDP, GRE, ICMPV6, SCTP, UDPLITE = 1, 6, 17, 47, 58, 132, 136
 
 
 def checksum(data):
@@ -59,6 +59,46 @@ def udp(src, dst, sport, dport, data=b"", *, length=None, no_sum=False, bad_sum=
     if no_sum:
         return ip(src, dst, UDP, body)
     return ip(src, dst, UDP, summed(pseudo(src, dst, UDP, len(body)), body, 6, bad_sum))
+
+
+def udplite(src, dst, sport, dport, data=b"", *, coverage=0, pseudo_proto=UDP, no_sum=False, bad_sum=False):
+    """A UDP-Lite datagram in its IP packet. Linux wants the checksum over UDP's pseudo-header, the RFC over its own."""
+    body = struct.pack("!HHHH", sport, dport, coverage, 0) + data
+    if no_sum:
+        return ip(src, dst, UDPLITE, body)
+    covered = coverage if 8 <= coverage <= len(body) else len(body)
+    head = summed(pseudo(src, dst, pseudo_proto, len(body)), body[:covered], 6, bad_sum)
+    return ip(src, dst, UDPLITE, head + body[covered:])
+
+
+def _crc32c_table():
+    for byte in range(256):
+        for _ in range(8):
+            byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)
+        yield byte
+
+
+CRC32C = tuple(_crc32c_table())
+
+
+def crc32c(data):
+    """The checksum of SCTP."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = CRC32C[(crc ^ byte) & 255] ^ crc >> 8
+    return ~crc & 0xFFFFFFFF
+
+
+def chunk(kind, body=b"", flags=0, length=None):
+    """An SCTP chunk, filled up to whole words."""
+    return struct.pack("!BBH", kind, flags, 4 + len(body) if length is None else length) + body + bytes(-len(body) % 4)
+
+
+def sctp(src, dst, sport, dport, tag, chunks, *, bad_sum=False):
+    """An SCTP packet of chunks in its IP packet."""
+    head, body = struct.pack("!HHI", sport, dport, tag), b"".join(chunks)
+    total = crc32c(head + bytes(4) + body) ^ (0x5555 if bad_sum else 0)
+    return ip(src, dst, SCTP, head + struct.pack("<I", total) + body)
 
 
 def icmp(src, dst, kind, code, rest, *, bad_sum=False):

@@ -67,12 +67,15 @@ def assignment(text):
 
 def add_tracking(parser):
     """Captures, and how they are tracked."""
+    from fastct.conntrack.opts import PERSONALITIES
     parser.add_argument("captures", nargs="+", metavar="CAPTURE",
                         help="pcap or pcapng file, also .gz or .zst; a glob; - for standard input")
     parser.add_argument("--sysctl", action="append", type=sysctl, default=[], metavar="NAME=VALUE",
                         help="a setting of Linux, e.g. nf_conntrack_tcp_loose=0 (repeatable)")
     parser.add_argument("--checksum", choices=("on", "off", "auto"), default="auto",
                         help="verify checksums; auto: until the capture shows that a network card makes them")
+    parser.add_argument("--personality", choices=PERSONALITIES, default=PERSONALITIES[0],
+                        help="the Linux to be like; rfc: where the standards say otherwise")
     parser.add_argument("--helper", action="append", type=assignment, default=[], metavar="PROTOCOL/PORT=NAME",
                         help="connections to a port get a helper, e.g. tcp/21=ftp (repeatable)")
     parser.add_argument("--auto-helpers", action="store_true",
@@ -92,5 +95,5 @@ def tracker_from(args, **keep):
     """A tracker with the options' settings."""
     from fastct.tracker import Tracker
     return Tracker(sysctls=dict(args.sysctl), max_entries=args.max, checksum=args.checksum, seed=args.seed,
-                   helpers=dict(args.helper), auto_helpers=args.auto_helpers,
+                   personality=args.personality, helpers=dict(args.helper), auto_helpers=args.auto_helpers,
                    on_full=args.on_full, **keep)

@@ -54,9 +54,23 @@ cdef packed struct tcp_conn_t:
 cdef packed struct udp_conn_t:
     uint64_t stream_ns   # from here on a conversation counts as a stream
 
+cdef packed struct sctp_conn_t:
+    uint32_t tag[2]           # verification tag that packets of a direction carry, network order; 0: not known
+    uint8_t init[2]           # an INIT of this direction waits for its answer
+    uint8_t heartbeat_failed  # a HEARTBEAT with a wrong tag was let through
+    uint8_t heartbeat_dir     # in this direction
+    uint8_t closed_by         # type of the chunk that led to CLOSED
+    uint8_t events            # EVENT_* not told yet
+
+cdef packed struct gre_conn_t:
+    uint32_t timeout_s       # as set when the connection began
+    uint32_t stream_s
+
 cdef union proto_t:
     tcp_conn_t tcp
     udp_conn_t udp
+    sctp_conn_t sctp
+    gre_conn_t gre
 
 cdef packed struct conn_t:
     # line one

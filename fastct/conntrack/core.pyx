@@ -51,6 +51,7 @@ from fastct.conntrack.helper cimport help_t, helper_for, helper_rows, helper_run
 from fastct.conntrack.l4proto cimport l4_new, l4_packet
 from fastct.conntrack.log cimport log_row, log_t
 from fastct.conntrack.opts cimport OPT_EXPECT_MAX, OPT_MAX
+from fastct.conntrack.sctp cimport SCTP_ABORT, SCTP_CLOSED, SCTP_SHUTDOWN_COMPLETE
 from fastct.conntrack.table cimport (
     SWEEP_BATCH,
     addr6_t,
@@ -66,7 +67,7 @@ from fastct.conntrack.tcp cimport TCP_CLOSE, TCP_LAST_ACK, TCP_TIME_WAIT
 from fastct.conntrack.verdict cimport CT_INVALID, CT_KILL, CT_REPEAT, EVENT_REPLY, ct_verdict
 from fastct.records cimport conn_row_t, event_row_t, expect_row_t
 from fastct.wire.bytes cimport swap16
-from fastct.wire.packet cimport PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, packet_t
+from fastct.wire.packet cimport PROTO_ICMP, PROTO_ICMPV6, PROTO_SCTP, PROTO_TCP, packet_t
 from fastct.wire.reason cimport Reason
 from fastct.wire.tuples cimport icmp_inverse
 
@@ -386,6 +387,10 @@ cdef void ct_icmp_error(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
 
 cdef ct_end end_of(const conn_t* c) noexcept nogil:
     """How a connection that is no longer needed came to its end."""
+    if c.key.l4proto == PROTO_SCTP and c.state == SCTP_CLOSED:
+        if c.proto.sctp.closed_by == SCTP_ABORT:
+            return END_RESET
+        return END_CLOSED if c.proto.sctp.closed_by == SCTP_SHUTDOWN_COMPLETE else END_EXPIRED
     if c.key.l4proto != PROTO_TCP:
         return END_EXPIRED
     if c.state == TCP_CLOSE:

@@ -13,6 +13,7 @@ from fastct.conntrack.opts cimport (
     OPT_UDP_STREAM,
     ct_opts_t,
 )
+from fastct.conntrack.sctp cimport sctp_new, sctp_packet
 from fastct.conntrack.tcp cimport tcp_new
 from fastct.conntrack.udp cimport two_way_packet, udp_packet
 from fastct.conntrack.verdict cimport CT_ACCEPT, ct_verdict
@@ -29,27 +30,17 @@ from fastct.wire.packet cimport (
 from fastct.wire.reason cimport Reason
 from fastct.wire.tuples cimport icmp_is_request
 
-cdef enum:
-    SCTP_INIT = 1
-    SCTP_HEARTBEAT = 4
-    SCTP_SHUTDOWN_ACK = 8
-
-
-cdef bint sctp_may_begin(const packet_t* p) noexcept nogil:
-    """An association begins with INIT or HEARTBEAT, or is met when it ends, at SHUTDOWN ACK."""
-    cdef uint32_t chunk = p.l4_off + 12
-    if chunk + 4 > p.cap_len:
-        return False
-    return p.data[chunk] in (SCTP_INIT, SCTP_HEARTBEAT, SCTP_SHUTDOWN_ACK)
-
 
 cdef bint l4_new(conn_t* c, packet_t* p, const ct_opts_t* opts) noexcept nogil:
     """May this packet begin a connection? Prepares the protocol's record, or sets the reason."""
     if p.key.l4proto == PROTO_TCP:
         return tcp_new(c, p, opts)
-    if p.key.l4proto == PROTO_SCTP and not sctp_may_begin(p):
-        p.reason = Reason.sctp_new_invalid
-        return False
+    if p.key.l4proto == PROTO_SCTP:
+        return sctp_new(c, p)
+    if p.key.l4proto == PROTO_GRE:
+        # A helper may give one tunnel other timeouts, so each has its own.
+        c.proto.gre.timeout_s = opts.value[OPT_GRE]
+        c.proto.gre.stream_s = opts.value[OPT_GRE_STREAM]
     if p.key.l4proto == (PROTO_ICMP if p.ip_version == 4 else PROTO_ICMPV6):
         if not icmp_is_request(p.ip_version, p.data[p.l4_off]):
             p.reason = Reason.icmp_not_request
@@ -66,7 +57,9 @@ cdef ct_verdict l4_other_packet(conn_t* c, packet_t* p, int direction, uint64_t 
     if proto == PROTO_UDPLITE:
         return two_way_packet(c, p, direction, now, opts.value[OPT_UDP], opts.value[OPT_UDP_STREAM], events)
     if proto == PROTO_GRE:
-        return two_way_packet(c, p, direction, now, opts.value[OPT_GRE], opts.value[OPT_GRE_STREAM], events)
+        return two_way_packet(c, p, direction, now, c.proto.gre.timeout_s, c.proto.gre.stream_s, events)
+    if proto == PROTO_SCTP:
+        return sctp_packet(c, p, direction, now, opts, events)
     if proto == PROTO_ICMP:
         conn_refresh(c, direction, p.len, now, opts.value[OPT_ICMP])
     elif proto == PROTO_ICMPV6:

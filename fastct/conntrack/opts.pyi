@@ -1,3 +1,4 @@
 SYSCTLS: dict[str, int]
+PERSONALITIES: tuple[str, ...]
 PREFIX: str
 SECONDS_MAX: int

@@ -1,4 +1,4 @@
-"""The table of settings; numbers are declared in ``opts.pxd``."""
+"""The tables of settings and of personalities; numbers are declared in ``opts.pxd``."""
 from libc.stdint cimport uint32_t
 
 from fastct.errors import ConfigError
@@ -17,6 +17,15 @@ _ROWS = (
     ("tcp_timeout_time_wait", OPT_TCP_TIMEOUT + 7, 120, 0, SECONDS_MAX),
     ("tcp_timeout_close", OPT_TCP_TIMEOUT + 8, 10, 0, SECONDS_MAX),
     (None, OPT_TCP_TIMEOUT + 9, 120, 0, 0),  # SYN_SENT2
+    (None, OPT_SCTP_TIMEOUT, 0, 0, 0),
+    ("sctp_timeout_closed", OPT_SCTP_TIMEOUT + 1, 10, 0, SECONDS_MAX),
+    ("sctp_timeout_cookie_wait", OPT_SCTP_TIMEOUT + 2, 3, 0, SECONDS_MAX),
+    ("sctp_timeout_cookie_echoed", OPT_SCTP_TIMEOUT + 3, 3, 0, SECONDS_MAX),
+    ("sctp_timeout_established", OPT_SCTP_TIMEOUT + 4, 210, 0, SECONDS_MAX),
+    ("sctp_timeout_shutdown_sent", OPT_SCTP_TIMEOUT + 5, 3, 0, SECONDS_MAX),
+    ("sctp_timeout_shutdown_recd", OPT_SCTP_TIMEOUT + 6, 3, 0, SECONDS_MAX),
+    ("sctp_timeout_shutdown_ack_sent", OPT_SCTP_TIMEOUT + 7, 3, 0, SECONDS_MAX),
+    ("sctp_timeout_heartbeat_sent", OPT_SCTP_TIMEOUT + 8, 30, 0, SECONDS_MAX),
     ("tcp_timeout_max_retrans", OPT_TCP_RETRANS, 300, 0, SECONDS_MAX),
     ("tcp_timeout_unacknowledged", OPT_TCP_UNACK, 300, 0, SECONDS_MAX),
     ("udp_timeout", OPT_UDP, 30, 0, SECONDS_MAX),
@@ -34,13 +43,24 @@ _ROWS = (
     ("max", OPT_MAX, 0, 0, 0xFFFFFFFF),
     ("expect_max", OPT_EXPECT_MAX, 4096, 1, 0x7FFFFFFF),
 )
+# What kernels and standards disagree about; "rfc" is Linux 6.18 where no standard says otherwise.
+_PERSONALITY_OPTIONS = (OPT_TCP_RST_KEPT, OPT_UDPLITE_PSEUDO)
+_PERSONALITY_ROWS = {
+    "6.18": (OPT_TCP_TIMEOUT + 8, 17),      # CLOSE; the pseudo-header of UDP by mistake
+    "6.12": (OPT_TCP_UNACK, 17),
+    "rfc": (OPT_TCP_TIMEOUT + 8, 136),
+}
+PERSONALITIES = tuple(_PERSONALITY_ROWS)
+"""Kernels to be like, the default first."""
 PREFIX = "nf_conntrack_"
 SYSCTLS = {PREFIX + row[0]: row[2] for row in _ROWS if row[0]}
 """Settings by Linux' name (without ``net.netfilter.``) and their defaults. ``nf_conntrack_max`` 0: no limit."""
 
 
-cdef int opts_set(ct_opts_t* opts, dict sysctls) except -1:
+cdef int opts_set(ct_opts_t* opts, dict sysctls, str personality) except -1:
     """Defaults, then what ``sysctls`` says. Raises ConfigError for an unknown name or a bad value."""
+    if personality not in PERSONALITIES:
+        raise ConfigError(f"personality: expected {', '.join(PERSONALITIES)}, got {personality!r}")
     left = dict(sysctls)
     cdef uint32_t chosen
     for name, number, default, lowest, highest in _ROWS:
@@ -51,6 +71,9 @@ cdef int opts_set(ct_opts_t* opts, dict sysctls) except -1:
             raise ConfigError(f"{PREFIX}{name}: expected a number, got {value!r}") from None
         if name and not lowest <= value <= highest:
             raise ConfigError(f"{PREFIX}{name}: expected {lowest} to {highest}, got {value}")
+        chosen = value
+        opts.value[<int>number] = chosen
+    for number, value in zip(_PERSONALITY_OPTIONS, _PERSONALITY_ROWS[personality], strict=True):
         chosen = value
         opts.value[<int>number] = chosen
     if left:

@@ -27,6 +27,7 @@ from fastct.conntrack.opts cimport (
     OPT_TCP_LOOSE,
     OPT_TCP_MAX_RETRANS,
     OPT_TCP_RETRANS,
+    OPT_TCP_RST_KEPT,
     OPT_TCP_UNACK,
     ct_opts_t,
 )
@@ -303,7 +304,7 @@ cdef uint32_t timeout_of(const conn_t* c, uint8_t index, uint8_t new, const ct_o
     if cython.unlikely(t.retrans >= opts.value[OPT_TCP_MAX_RETRANS] and regular > retrans):
         return retrans
     if cython.unlikely(index == TCP_IS_RST):
-        return opts.value[<int>TCP_CLOSE]
+        return regular if new == TCP_CLOSE else opts.value[opts.value[OPT_TCP_RST_KEPT]]
     if (t.side[0].flags | t.side[1].flags) & TCP_DATA_UNACKNOWLEDGED and regular > unack:
         return unack
     if t.last_win == 0 and regular > retrans:

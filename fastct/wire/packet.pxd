@@ -97,6 +97,7 @@ cdef struct wire_opts_t:
     hash_key_t hash_key
     uint8_t verify           # look at transport checksums
     uint8_t verify_ip        # look at the IPv4 header's
+    uint8_t udplite_pseudo   # protocol in the pseudo-header of UDP-Lite's checksum
     uint8_t offload          # length 0 means "too long to say" (segmentation offload), not damage
 
 

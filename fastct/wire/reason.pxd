@@ -36,6 +36,9 @@ cpdef enum Reason:
     udplite_no_checksum
     udplite_checksum
     sctp_checksum
+    sctp_no_chunk
+    sctp_chunk_order
+    sctp_chunk_length
     icmp_checksum
     icmp_type
     icmp_in_ipv6
@@ -50,11 +53,16 @@ cpdef enum Reason:
     tcp_new_invalid
     tcp_new_not_loose
     sctp_new_invalid
+    sctp_init_tag
+    sctp_init_short
     # INVALID: an entry exists and says no
     tcp_state_invalid
     tcp_rst_invalid
     tcp_seq_over
     tcp_ack_over
+    sctp_tag
+    sctp_init_ack_tag
+    sctp_state_invalid
     # accepted, but looked away from: no refresh, no count
     tcp_ignored
     tcp_challenge_ack
@@ -62,6 +70,8 @@ cpdef enum Reason:
     tcp_seq_under
     tcp_ack_under
     tcp_syn_again
+    sctp_init_again
+    sctp_heartbeat_tag
     # dropped
     table_full
     helper_dropped

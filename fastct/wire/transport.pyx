@@ -36,12 +36,15 @@ cdef enum:
     ICMPV6_REDIRECT = 137
     ND_OPT_REDIRECTED_HEADER = 4
 
-cdef uint32_t[256] _crc32c
+# CRC32c of a byte, and of that byte with 1 to 7 zero bytes behind it: eight bytes are eight look-ups that do not wait
+# for each other.
+cdef uint32_t[8][256] _crc32c
 for _byte in range(256):
     _crc = _byte
-    for _bit in range(8):
-        _crc = _crc >> 1 ^ (0x82F63B78 if _crc & 1 else 0)
-    _crc32c[_byte] = _crc
+    for _zeros in range(8):
+        for _bit in range(8):
+            _crc = _crc >> 1 ^ (0x82F63B78 if _crc & 1 else 0)
+        _crc32c[_zeros][_byte] = _crc
 
 # ICMPv6 types that are never tracked: MLD, router and neighbour discovery, MLDv2, multicast router discovery.
 cdef uint8_t[256] _icmpv6_untracked
@@ -78,7 +81,7 @@ cdef uint8_t check_sum(const packet_t* p, uint8_t proto, uint32_t covered, uint3
 cdef void parse_udplite(packet_t* p, const wire_opts_t* opts) noexcept nogil:
     """UDP-Lite: the length field says how many bytes the checksum covers.
 
-    Linux verifies it with the pseudo-header of UDP, so what RFC 3828 asks for fails: so it does here.
+    Linux verifies it with the pseudo-header of UDP, so what RFC 3828 asks for fails; which one counts is an option.
     """
     cdef const uint8_t* uh
     cdef uint32_t covered
@@ -95,14 +98,20 @@ cdef void parse_udplite(packet_t* p, const wire_opts_t* opts) noexcept nogil:
         packet_refuse(p, PACKET_INVALID, Reason.udplite_no_checksum)
         return
     if opts.verify:
-        p.sum = check_sum(p, PROTO_UDP, covered, 6)
+        p.sum = check_sum(p, opts.udplite_pseudo, covered, 6)
     tuple_ports(p, p.data, p.ip_version, PROTO_UDPLITE, load_u16(uh), load_u16(uh + 2), opts)
 
 
 cdef uint32_t crc32c(const uint8_t* bytes, uint32_t n, uint32_t crc) noexcept nogil:
     cdef uint32_t i
+    while n >= 8:
+        crc = (_crc32c[7][(crc ^ bytes[0]) & 0xFF] ^ _crc32c[6][(crc >> 8 ^ bytes[1]) & 0xFF]
+               ^ _crc32c[5][(crc >> 16 ^ bytes[2]) & 0xFF] ^ _crc32c[4][crc >> 24 ^ bytes[3]]
+               ^ _crc32c[3][bytes[4]] ^ _crc32c[2][bytes[5]] ^ _crc32c[1][bytes[6]] ^ _crc32c[0][bytes[7]])
+        bytes += 8
+        n -= 8
     for i in range(n):
-        crc = _crc32c[(crc ^ bytes[i]) & 0xFF] ^ crc >> 8
+        crc = _crc32c[0][(crc ^ bytes[i]) & 0xFF] ^ crc >> 8
     return crc
 
 
@@ -141,6 +150,10 @@ cdef bint gre_key(const uint8_t* header, uint32_t cap_left, uint16_t* key) noexc
 
 cdef void parse_gre(packet_t* p, const wire_opts_t* opts) noexcept nogil:
     cdef uint16_t key
+    cdef uint32_t need = 8 if p.l4_off + 2 <= p.cap_len and p.data[p.l4_off + 1] & 7 == 1 else 4
+    if p.l4_off + need > p.cap_len and p.l4_off + need <= p.len:
+        packet_refuse(p, PACKET_INVALID, Reason.l4_header_cut)
+        return
     if p.l4_off > p.cap_len or not gre_key(p.data + p.l4_off, p.cap_len - p.l4_off, &key):
         packet_refuse(p, PACKET_INVALID, Reason.gre_not_ppp)
         return

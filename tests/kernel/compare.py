@@ -1,6 +1,6 @@
 """The same packets through the kernel and through fastct, compared after every one.
 
-python -m tests.kernel.compare [--packets N] [--seed N] [--sysctl NAME=VALUE ...]
+python -m tests.kernel.compare [--packets N] [--seed N] [--sysctl NAME=VALUE ...] [--kind KIND ...]
 """
 
 import argparse
@@ -10,7 +10,7 @@ import sys
 import time
 from collections import defaultdict
 
-from tests.kernel.generator import random_packets
+from tests.kernel.generator import KINDS, random_packets
 from tests.kernel.kernel import Kernel
 from tests.kernel.namespace import isolated
 from tests.kernel.subject import Subject
@@ -76,9 +76,9 @@ def listing_differences(theirs, ours):
     return found
 
 
-def compare_random(seed, count, sysctls):
-    """``count`` random packets; as ``run``."""
-    return run(random_packets(seed, count), sysctls)
+def compare_random(seed, count, sysctls, kinds=tuple(KINDS)):
+    """``count`` random packets of some kinds of conversations; as ``run``."""
+    return run(random_packets(seed, count, kinds), sysctls)
 
 
 def shortest(packets, sysctls):
@@ -99,9 +99,10 @@ def main(argv):
     parser.add_argument("--packets", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--sysctl", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--kind", action="append", choices=KINDS, help="kinds of conversations, instead of all")
     args = parser.parse_args(argv)
     sysctls = {name: int(value) for name, value in (text.split("=") for text in args.sysctl)}
-    result = isolated(compare_random, args.seed, args.packets, sysctls)
+    result = isolated(compare_random, args.seed, args.packets, sysctls, args.kind or tuple(KINDS))
     for text in result["differences"][:KEPT]:
         print(text, end="\n\n")
     for text in result["listing"][:KEPT]:

@@ -3,12 +3,23 @@
 import socket
 import struct
 
+from tests.kernel.observation import Entry
+
 NETLINK_NETFILTER = 12
 CT_GET = 1 << 8 | 1
 NLM_F_REQUEST = 1
 NESTED = 0x8000
 TUPLE_ORIG, STATUS, PROTOINFO, TIMEOUT = 1, 3, 4, 7
 ICMP, ICMPV6 = 1, 58
+PORTS = (6, 17, 47, 132, 136)  # protocols whose tuples have them, or keys
+# States of the protocols that have some, by the kind of their attribute and the kernel's number.
+STATES = {
+    1: ("", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE",
+        "SYN_SENT2"),
+    3: ("", "CLOSED", "COOKIE_WAIT", "COOKIE_ECHOED", "ESTABLISHED", "SHUTDOWN_SENT", "SHUTDOWN_RECD",
+        "SHUTDOWN_ACK_SENT", "HEARTBEAT_SENT"),
+}
+SCTP = 3
 
 
 def _attr(kind, data):
@@ -35,9 +46,17 @@ def _tuple(flow):
             + _attr(base + 1, bytes((flow.type,)))
             + _attr(base + 2, bytes((flow.code,)))
         )
-    else:
+    elif flow.proto in PORTS:
         proto += _attr(2, flow.sport.to_bytes(2, "big")) + _attr(3, flow.dport.to_bytes(2, "big"))
     return _attr(TUPLE_ORIG | NESTED, _attr(1 | NESTED, addresses) + _attr(2 | NESTED, proto))
+
+
+def _protocol(info):
+    """State by name, and SCTP's tags, of a CTA_PROTOINFO."""
+    kind, data = next(_attrs(info))
+    values = dict(_attrs(data))
+    tags = tuple(int.from_bytes(values[number], "big") for number in (2, 3)) if kind == SCTP else None
+    return STATES[kind][values[1][0]], tags
 
 
 class Conntrack:
@@ -48,7 +67,7 @@ class Conntrack:
         self._socket.bind((0, 0))
 
     def get(self, flow):
-        """(state, status, timeout in s) of the entry with this tuple in either direction, or None."""
+        """The ``Entry`` with this tuple in either direction, or None."""
         family = socket.AF_INET6 if len(flow.src) == 16 else socket.AF_INET
         body = struct.pack("!BBH", family, 0, 0) + _tuple(flow)
         self._socket.send(struct.pack("IHHII", 16 + len(body), CT_GET, NLM_F_REQUEST, 1, 0) + body)
@@ -56,9 +75,5 @@ class Conntrack:
         if struct.unpack_from("H", answer, 4)[0] == 2:  # NLMSG_ERROR: there is none
             return None
         found = dict(_attrs(answer[20 : struct.unpack_from("I", answer)[0]]))
-        state = 0
-        if PROTOINFO in found:
-            for kind, data in _attrs(found[PROTOINFO]):
-                if kind == 1:  # TCP
-                    state = dict(_attrs(data))[1][0]
-        return state, int.from_bytes(found[STATUS], "big"), int.from_bytes(found[TIMEOUT], "big")
+        state, tags = _protocol(found[PROTOINFO]) if PROTOINFO in found else ("", None)
+        return Entry(state, int.from_bytes(found[STATUS], "big"), int.from_bytes(found[TIMEOUT], "big"), tags)

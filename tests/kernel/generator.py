@@ -6,53 +6,12 @@ seed gives the same packets.
 
 import random
 import struct
-from typing import NamedTuple
 
 from tests import packets as p
+from tests.kernel.associations import Sctp
+from tests.kernel.flows import CLIENT, M32, SERVER, Flow, Packet, addresses, icmp_error
 
-CLIENT, SERVER = 0, 1
 ACTIVE = 40  # conversations going on at a time
-M32 = 0xFFFFFFFF
-
-
-class Flow(NamedTuple):
-    """A tuple, as the opener's packets have it."""
-
-    src: bytes
-    dst: bytes
-    proto: int
-    sport: int = 0
-    dport: int = 0
-    type: int = 0
-    code: int = 0
-    id: int = 0
-
-
-class Packet(NamedTuple):
-    """An IP packet, the device it comes in by (0 client's, 1 server's), and the tuple to ask for afterwards."""
-
-    side: int
-    data: bytes
-    flow: Flow | None
-    label: str
-
-
-def addresses(rng, number):
-    """A client and a server, of either family."""
-    if rng.random() < 0.35:
-        return f"fd00:1::{number:x}", f"fd00:2::{rng.randrange(1, 99):x}"
-    return f"10.1.{number >> 8 & 255}.{number & 255}", f"10.2.0.{rng.randrange(1, 99)}"
-
-
-def quoted(packet):
-    """As much of a packet as an ICMP error carries."""
-    return packet[: min(len(packet), 48 + (20 if packet[0] >> 4 == 6 else 0))]
-
-
-def icmp_error(rng, src, dst, about):
-    """An ICMP error from ``src`` to ``dst`` about a packet."""
-    kind = rng.choice((1, 2, 3, 4)) if ":" in src else rng.choice((3, 4, 11, 12))
-    return p.icmp(src, dst, kind, rng.randrange(2), bytes(4) + quoted(about), bad_sum=rng.random() < 0.03)
 
 
 class Side:
@@ -301,29 +260,82 @@ def echo_packets(rng, number):
         yield Packet(side, packet, flow, f"ICMP {kind}/{code}")
 
 
-def generic_packets(rng, number):
-    """Protocols without a tracker of their own, GRE, and truncated headers of those that have one."""
+def udplite_packets(rng, number):
+    """UDP-Lite both ways: coverage, no sum, bad sums, and the pseudo-header that the RFC asks for."""
+    client, server = addresses(rng, number)
+    ends, ports = (client, server), (rng.randrange(1024, 65536), rng.choice((53, 0)))
+    flow = Flow(p.address(client), p.address(server), p.UDPLITE, *ports)
+    for turn in range(rng.choice((1, 2, 4, 8))):
+        side = rng.randrange(2) if turn else CLIENT
+        wrong = rng.choices(
+            (
+                {},
+                {"coverage": rng.choice((1, 7, 8, 12, 60, 60000))},
+                {"no_sum": True},
+                {"bad_sum": True},
+                {"pseudo_proto": p.UDPLITE},
+            ),
+            (60, 20, 5, 5, 10),
+        )[0]
+        data = bytes(rng.randrange(40))
+        packet = p.udplite(ends[side], ends[1 - side], ports[side], ports[1 - side], data, **wrong)
+        yield Packet(side, packet, flow, f"UDP-Lite {wrong}")
+        if rng.random() < 0.1:
+            yield Packet(1 - side, icmp_error(rng, ends[1 - side], ends[side], packet), flow, "ICMP error")
+
+
+def gre_packets(rng, number):
+    """GRE: version 0 with and without its options, version 1 with call ids of each direction, cut headers, errors."""
     client, server = addresses(rng, number)
     ends = (client, server)
-    proto = rng.choice((50, 89, 99, 47, 6, 17, 1, 58, 132, 136))
+    version = rng.choice((0, 0, 1, 1, 1, rng.randrange(8)))
+    calls = (rng.randrange(1 << 16), rng.choice((0, rng.randrange(1 << 16))))
+    flow = Flow(p.address(client), p.address(server), p.GRE, 0, calls[CLIENT] if version == 1 else 0)
+    for turn in range(rng.choice((1, 2, 4, 8))):
+        side = rng.randrange(2) if turn else CLIENT
+        inside = rng.choice((0x0800, 0x86DD)) if version != 1 else rng.choice((0x880B, 0x880B, 0x880B, 0x0800))
+        head = struct.pack("!BBHHH", rng.choice((0, 0x20, 0x30, 0xB0)), version, inside, 4, calls[side])
+        body = head + bytes(rng.randrange(8, 20))
+        if rng.random() < 0.1:
+            body = body[: rng.randrange(9)]
+        packet = p.ip(ends[side], ends[1 - side], p.GRE, body)
+        yield Packet(side, packet, flow, f"GRE {version} {inside:#x} {len(body)}")
+        if rng.random() < 0.1:
+            yield Packet(1 - side, icmp_error(rng, ends[1 - side], ends[side], packet), flow, "ICMP error")
+
+
+def generic_packets(rng, number):
+    """Protocols without a tracker of their own, and truncated headers of those that have one."""
+    client, server = addresses(rng, number)
+    ends = (client, server)
+    proto = rng.choice((50, 89, 99, 33, 33, 6, 17, 1, 58, 132, 136, 47))
+    flow = Flow(p.address(client), p.address(server), proto) if proto in (50, 89, 99, 33) else None
     for _ in range(rng.choice((1, 3))):
         side = rng.randrange(2)
-        body = {47: bytes((rng.choice((0, 0x20)), rng.choice((0, 0, 1)), 0x08, 0)) + bytes(8)}.get(proto, bytes(20))
-        if proto in (6, 17, 1, 58, 132, 136):
-            body = body[: rng.randrange(8)]
-        yield Packet(side, p.ip(ends[side], ends[1 - side], proto, body), None, f"protocol {proto}")
+        body = bytes(rng.randrange(8)) if flow is None else bytes(20)
+        yield Packet(side, p.ip(ends[side], ends[1 - side], proto, body), flow, f"protocol {proto}")
 
 
-def conversation(rng, number):
-    """A random conversation: an iterator of packets."""
-    kind = rng.choices(("tcp", "udp", "echo", "generic"), (66, 16, 11, 7))[0]
-    if kind == "tcp":
-        return Tcp(rng, number).packets()
-    return {"udp": udp_packets, "echo": echo_packets, "generic": generic_packets}[kind](rng, number)
+# What makes the conversations, and how often each is chosen.
+KINDS = {
+    "tcp": (lambda rng, number: Tcp(rng, number).packets(), 48),
+    "sctp": (lambda rng, number: Sctp(rng, number).packets(), 18),
+    "udp": (udp_packets, 12),
+    "udplite": (udplite_packets, 4),
+    "echo": (echo_packets, 8),
+    "gre": (gre_packets, 4),
+    "generic": (generic_packets, 6),
+}
 
 
-def random_packets(seed, count):
-    """``count`` packets of random conversations, interleaved."""
+def conversation(rng, number, kinds):
+    """A random conversation of one of the kinds: an iterator of packets."""
+    kind = rng.choices(kinds, [KINDS[kind][1] for kind in kinds])[0]
+    return KINDS[kind][0](rng, number)
+
+
+def random_packets(seed, count, kinds=tuple(KINDS)):
+    """``count`` packets of random conversations of some kinds, interleaved."""
     rng = random.Random(seed)
     running, begun = [], 0
     for _ in range(count):
@@ -332,7 +344,7 @@ def random_packets(seed, count):
             while len(running) < ACTIVE:
                 begun += 1
                 # A generator of its own: what is chosen within does not depend on the others.
-                running.append(conversation(random.Random(rng.getrandbits(64)), begun))
+                running.append(conversation(random.Random(rng.getrandbits(64)), begun, kinds))
             chosen = rng.randrange(len(running))
             packet = next(running[chosen], None)
             if packet is None:

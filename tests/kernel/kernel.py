@@ -95,6 +95,8 @@ class Kernel:
 
     def send(self, packet):
         """What the kernel makes of a ``generator.Packet``, and when (ns since the epoch)."""
+        if packet.pause:
+            time.sleep(packet.pause)
         now = time.time_ns()
         os.write(self._files[packet.side], packet.data)
         out = self._read(self._files[1 - packet.side])

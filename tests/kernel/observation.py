@@ -3,13 +3,22 @@
 from typing import NamedTuple
 
 
+class Entry(NamedTuple):
+    """What an entry says: state by name, status bits, seconds left; of SCTP both verification tags."""
+
+    state: str
+    status: int
+    timeout: int
+    tags: tuple | None = None
+
+
 class Observation(NamedTuple):
-    """Class and direction of the packet (empty: it did not get through), and the entry of its tuple afterwards:
-    (state, status, timeout), or None."""
+    """Class and direction of the packet (empty: it did not get through), and the entry of its tuple afterwards, or
+    None."""
 
     ctstate: str
     direction: str
-    entry: tuple | None
+    entry: Entry | None
 
     def differs(self, other):
         """Whether two observations differ by more than a second of timeout."""
@@ -17,4 +26,5 @@ class Observation(NamedTuple):
             return True
         if self.entry is None:
             return False
-        return self.entry[:2] != other.entry[:2] or abs(self.entry[2] - other.entry[2]) > 1
+        same = self.entry._replace(timeout=0) == other.entry._replace(timeout=0)
+        return not same or abs(self.entry.timeout - other.entry.timeout) > 1

@@ -4,8 +4,8 @@ from ipaddress import ip_address
 
 import fastct
 from fastct.export.lines import format_connections, format_events
-from fastct.records import CTDIRS, CTSTATES
-from tests.kernel.observation import Observation
+from fastct.records import CTDIRS, CTSTATES, STATES
+from tests.kernel.observation import Entry, Observation
 
 RAW = 101
 
@@ -39,7 +39,10 @@ class Subject:
             id=flow.id,
         )
         row = None if handle is None else self._tracker.get(handle)
-        return None if row is None else (int(row["state"]), int(row["status"]), int(row["timeout"]))
+        if row is None:
+            return None
+        tags = self._tracker.sctp_tags(handle)
+        return Entry(STATES[row["state"]], int(row["status"]), int(row["timeout"]), tags)
 
     def listing(self, now):
         """The table at a time, as fastct prints it."""

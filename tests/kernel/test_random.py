@@ -20,6 +20,7 @@ SYSCTLS = (
     {"nf_conntrack_tcp_max_retrans": 1},
     {"nf_conntrack_tcp_ignore_invalid_rst": 1},
     {"nf_conntrack_checksum": 0},
+    {"nf_conntrack_sctp_timeout_established": 77, "nf_conntrack_sctp_timeout_closed": 1000},
 )
 
 pytestmark = [pytest.mark.kernel, pytest.mark.skipif(bool(unavailable()), reason=unavailable() or "available")]

@@ -174,6 +174,7 @@ def test_two_outputs_to_a_device():
 
 
 @pytest.mark.parametrize("args", [["track"], ["track", HOST, "--checksum", "maybe"], ["track", HOST, "--at", "noon"],
+                                  ["track", HOST, "--personality", "2.4"],
                                   ["nonsense"], ["track", HOST, "--sysctl", "nf_conntrack_nonsense=1"], [],
                                   ["track", HOST, "--sysctl", "nf_conntrack_udp_timeout=soon"],
                                   ["track", HOST, "--at", "9999-12-31"], ["track", HOST, "--at", "1969-12-31"],

@@ -16,7 +16,7 @@ START_NS = 1_700_000_000 * 10**9
 def entry_of(line):
     """What a /proc/net/nf_conntrack line says: timeout, state, UNREPLIED, ASSURED, and its original tuple."""
     words = line.split()
-    state = words[5] if words[2] == "tcp" else ""
+    state = words[5] if words[2] in ("tcp", "sctp") else ""
     pairs = dict(word.split("=", 1) for word in reversed(words) if "=" in word)
     return int(words[4]), state, "[UNREPLIED]" in words, "[ASSURED]" in words, pairs
 
