@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from fastct.offline import Result, Summary, track
     from fastct.records import CONNECTION_DTYPE, EVENT_DTYPE, EXPECTATION_DTYPE, PACKET_DTYPE
     from fastct.rows import Table
-    from fastct.tracker import GarbageCollector, Tracker
+    from fastct.tracker import GarbageCollector, Template, Tracker
 
 __all__ = ["CONNECTION_DTYPE", "CaptureError", "ConfigError", "EVENT_DTYPE", "EXPECTATION_DTYPE", "Error",
            "GarbageCollector", "PACKET_DTYPE", "Result", "RuleError", "SYSCTLS", "SnapshotError", "Summary", "Table",
-           "Tracker", "UnsupportedLinkType", "__version__", "open", "track"]
+           "Template", "Tracker", "UnsupportedLinkType", "__version__", "open", "track"]
 
 # Where each name lives: it is imported when it is first asked for, so that the program starts at once.
 _HOMES = {
@@ -25,7 +25,7 @@ _HOMES = {
     "offline": ("Result", "Summary", "track"),
     "records": ("CONNECTION_DTYPE", "EVENT_DTYPE", "EXPECTATION_DTYPE", "PACKET_DTYPE"),
     "rows": ("Table",),
-    "tracker": ("GarbageCollector", "Tracker"),
+    "tracker": ("GarbageCollector", "Template", "Tracker"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

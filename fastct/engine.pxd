@@ -42,5 +42,9 @@ cdef void engine_batch(engine_t* e, const frame_t* frames, Py_ssize_t n, packet_
 
 cdef class Engine:
     cdef engine_t* e
+    cdef dict sysctls
+    cdef str personality
+    cdef list policies       # sets of timeouts, by number
+    cdef uint8_t _policy(self, dict timeouts) except? 255
     cdef object _sorted(self)
     cdef extra_t* _extra_of(self, uint64_t handle) except? NULL

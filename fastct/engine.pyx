@@ -13,9 +13,9 @@ Parsing may run ahead because it depends on the packet alone; everything statefu
 the sweep is placed by packet number, so the result does not depend on how packets are batched. Python is
 called per batch: the ``Engine`` class at the end is all it sees.
 """
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 cimport cython
 
@@ -36,6 +36,7 @@ from fastct.conntrack.core cimport (
     ENDS_COUNT,
     ON_FULL_DROP,
     ON_FULL_UNTRACKED,
+    POLICIES_MAX,
     ct_destroy,
     ct_expect_row,
     ct_free,
@@ -46,6 +47,7 @@ from fastct.conntrack.core cimport (
     ct_result_t,
     ct_t,
     ct_row,
+    template_t,
 )
 from fastct.conntrack.conn cimport NO_SLOT, conn_t
 from fastct.conntrack.extra cimport extra_t, extras_of
@@ -79,13 +81,14 @@ from fastct.wire.packet cimport (
     SUM_OFFLOADED,
     hash_key_t,
     packet_t,
+    packet_zone,
 )
 from fastct.wire.parse cimport packet_parse
 from fastct.wire.reason cimport Reason
 from fastct.wire.tuples cimport tuple_icmp, tuple_ports
 
 from fastct.errors import ConfigError
-from fastct.records import CONNECTION_DTYPE, CTSTATES, ENDS, EVENT_DTYPE, EXPECTATION_DTYPE, PACKET_DTYPE
+from fastct.records import CONNECTION_DTYPE, CTSTATES, ENDS, EVENT_DTYPE, EXPECTATION_DTYPE, HELPERS, PACKET_DTYPE
 from fastct.wire.reason import REASONS
 
 cdef enum:
@@ -154,6 +157,9 @@ cdef inline void walk(engine_t* e, packet_t* p, ct_result_t* r) noexcept nogil:
     """One packet through the hooks; ``p.reason`` and ``r`` say what became of it."""
     if p.ts_ns > e.ct.now:
         e.ct.now = p.ts_ns
+    if cython.unlikely(e.ct.template.notrack and p.kind >= PACKET_INVALID):
+        p.kind = PACKET_UNTRACKED
+        p.reason = Reason.none
     sums_pass(e, p)
     if cython.likely(p.kind == PACKET_TRACK):
         ct_in(&e.ct, p, r)
@@ -245,6 +251,8 @@ cdef void look_ahead(engine_t* e, const frame_t* frames, Py_ssize_t n, Py_ssize_
             prefetch_r(frames[i + FRAMES_AHEAD].data)
         packet_parse(p, frames[i].data, frames[i].cap_len, frames[i].wire_len, frames[i].linktype, &e.wire)
         if p.kind >= PACKET_TRACK:
+            if cython.unlikely(e.ct.template.zone):
+                packet_zone(p, e.ct.template.zone, &e.wire)
             table_prefetch(&e.ct.table, p)
     e.stats.bytes += wire_bytes
 
@@ -348,6 +356,7 @@ cdef class Engine:
         self.e = <engine_t*>calloc(1, sizeof(engine_t))
         if self.e == NULL:
             raise MemoryError
+        self.policies = []
         cdef engine_t* e = self.e
         cdef uint32_t limit
         memcpy(&e.wire.hash_key, <const char*>secret, sizeof(hash_key_t))
@@ -374,9 +383,48 @@ cdef class Engine:
         cdef ct_opts_t opts
         opts_set(&opts, sysctls, personality)
         e.ct.opts = opts
+        self.sysctls, self.personality = sysctls, personality
+        for number, timeouts in enumerate(self.policies):
+            opts_set(&e.ct.policies[<int>number], sysctls | timeouts, personality)
         e.wire.verify_ip = e.checksum != CHECKSUM_OFF
         e.wire.udplite_pseudo = <uint8_t>opts.value[OPT_UDPLITE_PSEUDO]
         e.wire.verify = e.wire.verify_ip and opts.value[OPT_CHECKSUM]
+
+    def template(self, uint16_t zone=0, bint notrack=False, str helper not None="", dict timeouts=None):
+        """What the packets of the next runs are given before they are tracked.
+
+        Parameters
+        ----------
+        zone : int
+        notrack : bool
+        helper : str
+            Of the connections that they begin; "": none.
+        timeouts : dict, optional
+            Timeouts of the connections that they begin, by the sysctls' names, instead of those in force.
+        """
+        cdef template_t t
+        memset(&t, 0, sizeof(template_t))
+        if helper not in HELPERS:
+            raise ConfigError(f"unknown helper {helper!r}; known are {', '.join(HELPERS[1:])}")
+        t.zone, t.notrack, t.helper = zone, notrack, HELPERS.index(helper)
+        if timeouts:
+            t.has_policy, t.policy = True, self._policy(timeouts)
+        self.e.ct.template = t
+
+    cdef uint8_t _policy(self, dict timeouts) except? 255:
+        """Number of a timeout policy; there is one for each different set of timeouts."""
+        cdef ct_opts_t opts
+        if timeouts in self.policies:
+            return self.policies.index(timeouts)
+        wrong = next((name for name in timeouts if "_timeout" not in name), None)
+        if wrong is not None:
+            raise ConfigError(f"template: {wrong} is not a timeout")
+        opts_set(&opts, self.sysctls | timeouts, self.personality)
+        if len(self.policies) == POLICIES_MAX:
+            raise ConfigError(f"more than {POLICIES_MAX} sets of timeouts")
+        self.policies.append(dict(timeouts))
+        self.e.ct.policies[<int>len(self.policies) - 1] = opts
+        return <uint8_t>(len(self.policies) - 1)
 
     def run(self, Frames frames not None, bint rows=True):
         """Track a block of frames; with ``rows`` returns a PACKET_DTYPE array of shape (n,), else None."""
@@ -455,7 +503,7 @@ cdef class Engine:
                 n += 1
         return made[:n]
 
-    def find(self, bytes header not None, uint8_t l4proto, bytes ids not None):
+    def find(self, bytes header not None, uint8_t l4proto, bytes ids not None, uint16_t zone=0):
         """The handle of the connection that a packet would belong to, or None.
 
         Parameters
@@ -479,6 +527,8 @@ cdef class Engine:
                 return None
         else:
             tuple_ports(&p, ip, p.ip_version, l4proto, load_u16(l4), load_u16(l4 + 2), &self.e.wire)
+        if zone:
+            packet_zone(&p, zone, &self.e.wire)
         slot = table_find(&self.e.ct.table, &p)
         if slot == NO_SLOT or self.e.ct.table.conns[slot].deadline_ns <= self.e.ct.now:
             return None

@@ -3,6 +3,7 @@ import os
 import random
 import socket
 import struct
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 import numpy as np
@@ -23,6 +24,27 @@ def secret_from(seed):
     if seed is None:
         return os.urandom(SECRET_BYTES)
     return random.Random(seed).randbytes(SECRET_BYTES)
+
+
+@dataclass(frozen=True)
+class Template:
+    """What packets are given before they are tracked, as by the CT target of the raw table.
+
+    Attributes
+    ----------
+    zone : int
+        0 to 65535: the same tuple in another zone is another connection.
+    notrack : bool
+        The packets are UNTRACKED, whatever is wrong with them.
+    helper : str
+        Of the connections that the packets begin; "": none but what ``Tracker`` assigns.
+    timeouts : dict
+        Of the connections that the packets begin, by the sysctls' names, instead of those in force.
+    """
+    zone: int = 0
+    notrack: bool = False
+    helper: str = ""
+    timeouts: dict = field(default_factory=dict)
 
 
 class GarbageCollector:
@@ -110,6 +132,7 @@ class Tracker:
         self._engine = Engine(secret_from(seed), self._sysctls, checksum=checksum, personality=personality,
                               keep_ended=keep_ended, keep_events=keep_events, helpers=helpers,
                               auto_helpers=auto_helpers, on_full=on_full)
+        self._template = None
         self.gc = GarbageCollector(self._engine)
 
     def __len__(self):
@@ -131,7 +154,7 @@ class Tracker:
         """Packet time, ns since the epoch."""
         return self._engine.now
 
-    def process(self, frames, rows=True):
+    def process(self, frames, rows=True, template=None):
         """Track a block of frames.
 
         Parameters
@@ -140,16 +163,26 @@ class Tracker:
             As ``fastct.open`` yields them; only read, not kept.
         rows : bool
             Without, nothing is returned and the engine is a little faster.
+        template : Template, optional
+            What the packets are given before they are tracked: a zone, a helper, timeouts, or no tracking at all.
 
         Returns
         -------
         numpy.ndarray or None
             One row per frame, ``fastct.PACKET_DTYPE``. Bad packets never raise: they have ctstate INVALID
             and a reason.
+
+        Raises
+        ------
+        ConfigError
+            For a template that cannot be used.
         """
+        if template != self._template:
+            self._engine.template(**vars(template or Template()))
+            self._template = template
         return self._engine.run(frames, rows)
 
-    def process_bytes(self, packets, ts=None, linktype=LINKTYPE_ETHERNET):
+    def process_bytes(self, packets, ts=None, linktype=LINKTYPE_ETHERNET, template=None):
         """Track packets that are in memory: any bytes-like objects (dpkt, scapy: ``bytes(packet)``).
 
         Parameters
@@ -159,6 +192,8 @@ class Tracker:
             ns since the epoch; without it packet time stands still.
         linktype : int
             LINKTYPE_* number: 1 Ethernet, 101 bare IP packets.
+        template : Template, optional
+            As for ``process``.
 
         Returns
         -------
@@ -174,7 +209,7 @@ class Tracker:
         """
         if ts is None:
             ts = [self.now] * len(packets)
-        return self.process(frames_from_bytes(packets, ts, linktype))
+        return self.process(frames_from_bytes(packets, ts, linktype), template=template)
 
     def connections(self):
         """The live connections in order of creation: CONNECTION_DTYPE array."""
@@ -189,7 +224,7 @@ class Tracker:
         for begin in range(0, len(order), size):
             yield self._engine.rows(np.array(order[begin:begin + size], dtype=np.uint64))
 
-    def find(self, proto, src, dst, sport=0, dport=0, *, type=8, code=0, id=0):
+    def find(self, proto, src, dst, sport=0, dport=0, *, type=8, code=0, id=0, zone=0):
         """The handle of the live connection that a packet with this tuple belongs to, or None.
 
         Either direction's tuple finds it. A handle is an int that never means another connection.
@@ -204,6 +239,7 @@ class Tracker:
             Ports, where the protocol has some.
         type, code, id : int
             Of ICMP and ICMPv6.
+        zone : int
 
         Raises
         ------
@@ -227,7 +263,7 @@ class Tracker:
                 ids = struct.pack("!HH4x", sport, dport)
         except struct.error as error:
             raise ConfigError(f"find: {error}") from None
-        return self._engine.find(head + source.packed + target.packed, number, ids)
+        return self._engine.find(head + source.packed + target.packed, number, ids, zone)
 
     def get(self, handle):
         """The row of a connection, or None when it is gone."""

@@ -29,6 +29,7 @@ cdef enum:
 cdef enum:
     CONN_FLIP = 1            # the original direction's tuple is the inverse of the key
     CONN_HELPED = 2          # has a helper
+    CONN_POLICY = 4          # has timeouts of its own
 
 cdef packed struct tcp_side_t:
     uint32_t end         # highest sequence number + length sent

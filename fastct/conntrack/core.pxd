@@ -1,5 +1,5 @@
 """The tracker itself: which connection does a packet belong to, and what does it do to it."""
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastct.conntrack.conn cimport conn_t
 from fastct.conntrack.early_drop cimport probation_t
@@ -44,13 +44,26 @@ cdef enum ct_event:
     CT_EVENT_UPDATE
     CT_EVENT_DESTROY
 
+cdef enum:
+    POLICIES_MAX = 16        # timeout policies at a time
+
+# What packets are given before they are tracked, as by the raw table's CT target.
+cdef struct template_t:
+    uint16_t zone
+    uint8_t notrack
+    uint8_t helper           # of the connections they begin, 0: none
+    uint8_t has_policy
+    uint8_t policy           # number of a timeout policy
+
 cdef struct ct_t:
     table_t table
     probation_t probation    # filled only while there is a limit
     extras_t extras
     expects_t expects
     assignments_t assignments
+    template_t template
     ct_opts_t opts
+    ct_opts_t policies[POLICIES_MAX]
     uint64_t now             # packet time, ns; never goes back
     uint64_t created         # connections so far: the number of the latest
     uint64_t ended[ENDS_COUNT]

@@ -13,6 +13,7 @@ from fastct.conntrack.arena cimport arena_free, arena_init
 from fastct.conntrack.conn cimport (
     CONN_FLIP,
     CONN_HELPED,
+    CONN_POLICY,
     DIR_ORIGINAL,
     DIR_REPLY,
     IPS_CONFIRMED,
@@ -50,7 +51,7 @@ from fastct.conntrack.extra cimport NO_EXTRA, extra_t, extras_free, extras_init,
 from fastct.conntrack.helper cimport help_t, helper_for, helper_rows, helper_run, helper_t
 from fastct.conntrack.l4proto cimport l4_new, l4_packet
 from fastct.conntrack.log cimport log_row, log_t
-from fastct.conntrack.opts cimport OPT_EXPECT_MAX, OPT_MAX
+from fastct.conntrack.opts cimport OPT_EXPECT_MAX, OPT_MAX, ct_opts_t
 from fastct.conntrack.sctp cimport SCTP_ABORT, SCTP_CLOSED, SCTP_SHUTDOWN_COMPLETE
 from fastct.conntrack.table cimport (
     SWEEP_BATCH,
@@ -145,6 +146,7 @@ cdef void begin(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
     cdef uint32_t slot, events = 0
     cdef expect_t expected
     cdef bint is_expected = False
+    cdef const ct_opts_t* opts = &ct.opts
     if ct.opts.value[OPT_MAX] and ct.table.count >= ct.opts.value[OPT_MAX] and not make_room(ct):
         no_room(ct, p, r, Reason.table_full)
         return
@@ -154,7 +156,9 @@ cdef void begin(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
     c.last_ns = ct.now
     if cython.unlikely(ct.expects.count):
         is_expected = take_expected(ct, p, &expected)
-    if not l4_new(c, p, &ct.opts) or l4_packet(c, p, DIR_ORIGINAL, ct.now, &ct.opts, &events) == CT_INVALID:
+    if ct.template.has_policy:
+        opts = &ct.policies[ct.template.policy]
+    if not l4_new(c, p, opts) or l4_packet(c, p, DIR_ORIGINAL, ct.now, opts, &events) == CT_INVALID:
         no_entry(r, CT_STATE_INVALID, DROP_NOT)
         return
     c.status |= IPS_CONFIRMED
@@ -171,7 +175,7 @@ cdef void begin(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
     r.state = CT_STATE_NEW
     r.direction = DIR_ORIGINAL
     r.dropped = DROP_NOT
-    if cython.unlikely(is_expected or ct.assignments.n):
+    if cython.unlikely(is_expected or ct.assignments.n or ct.template.helper or ct.template.has_policy):
         attach(ct, p, slot, &expected if is_expected else NULL, r)
         if r.dropped:
             return
@@ -187,10 +191,13 @@ cdef void advance(ct_t* ct, packet_t* p, uint32_t slot, ct_result_t* r) noexcept
     cdef int direction = conn_direction(c, p.flip)
     cdef uint8_t state
     cdef ct_verdict verdict
+    cdef const ct_opts_t* opts = &ct.opts
     if cython.unlikely(p.self_inverse):
         direction = DIR_REPLY        # both tuples are the same, and Linux meets the reply's first
     state = class_of(c, direction)
-    verdict = l4_packet(c, p, direction, ct.now, &ct.opts, &events)
+    if cython.unlikely(c.flags & CONN_POLICY):
+        opts = &ct.policies[ct.extras.items[c.extra].policy]
+    verdict = l4_packet(c, p, direction, ct.now, opts, &events)
     if cython.unlikely(verdict == CT_REPEAT):
         ct_destroy(ct, slot, ct.now, end_of(c))
         begin(ct, p, r)
@@ -253,7 +260,7 @@ cdef bint take_expected(ct_t* ct, const packet_t* p, expect_t* expected) noexcep
 
 
 cdef void attach(ct_t* ct, packet_t* p, uint32_t slot, const expect_t* expected, ct_result_t* r) noexcept nogil:
-    """What a new connection inherits: its master's mark, the helper that the expectation or an assignment gives it.
+    """What a new connection inherits: its master's mark, a helper, timeouts of its own.
 
     => ``expected``: NULL if nobody did.
     """
@@ -265,10 +272,12 @@ cdef void attach(ct_t* ct, packet_t* p, uint32_t slot, const expect_t* expected,
     packet_ends(p, &ends)
     helper = expected.assign if expected != NULL else 0
     if not helper:
-        helper = helper_for(&ct.assignments, ends.l3proto, ends.l4proto, ends.dport)
+        helper = ct.template.helper
+        if not helper:
+            helper = helper_for(&ct.assignments, ends.l3proto, ends.l4proto, ends.dport)
         if helper:
             c.status |= IPS_HELPER
-    if not helper and expected == NULL:
+    if not helper and expected == NULL and not ct.template.has_policy:
         return
     x = extras_of(&ct.extras, c)
     if x == NULL:
@@ -279,6 +288,9 @@ cdef void attach(ct_t* ct, packet_t* p, uint32_t slot, const expect_t* expected,
         master.children += 1
         x.master, x.master_slot, x.mark = expected.master, expected.master_slot, master.mark
         r.state = CT_STATE_RELATED
+    if ct.template.has_policy:
+        x.policy = ct.template.policy
+        c.flags |= CONN_POLICY
     if helper:
         x.helper = helper
         c.flags |= CONN_HELPED

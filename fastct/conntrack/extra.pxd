@@ -1,4 +1,5 @@
-"""What few connections have: mark, labels, helper, master. One ``extra_t`` each, found through ``conn_t.extra``.
+"""What few connections have: mark, labels, helper, master, timeouts of their own. One ``extra_t`` each, found through
+``conn_t.extra``.
 
 It is taken with the first of these and released with the connection. A plain connection has none and pays nothing.
 """
@@ -22,6 +23,7 @@ cdef struct extra_t:
     uint8_t labels[16]
     uint8_t has_labels
     uint8_t helper           # index into records.HELPERS, 0: none
+    uint8_t policy           # number of its timeout policy, if it has one
     uint64_t state[HELPER_WORDS]            # the helper's own
     uint32_t free            # next free one
 

@@ -110,6 +110,12 @@ cdef inline uint64_t key_hash(const hash_key_t* secret, const tuple_key_t* key) 
     return hash_pair(secret, load_u64(<const uint8_t*>key), load_u64(<const uint8_t*>key + 8))
 
 
+cdef inline void packet_zone(packet_t* p, uint16_t zone, const wire_opts_t* opts) noexcept nogil:
+    """Put a packet that has a key into another zone than 0."""
+    p.key.zone = zone
+    p.hash = key_hash(&opts.hash_key, &p.key)
+
+
 cdef inline bint key_equal(const tuple_key_t* a, const tuple_key_t* b) noexcept nogil:
     return (load_u64(<const uint8_t*>a) == load_u64(<const uint8_t*>b)
             and load_u64(<const uint8_t*>a + 8) == load_u64(<const uint8_t*>b + 8))
