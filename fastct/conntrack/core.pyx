@@ -52,7 +52,7 @@ from fastct.conntrack.helper cimport help_t, helper_for, helper_rows, helper_run
 from fastct.conntrack.l4proto cimport l4_new, l4_packet
 from fastct.conntrack.log cimport log_row, log_t
 from fastct.conntrack.opts cimport OPT_EXPECT_MAX, OPT_MAX, ct_opts_t
-from fastct.conntrack.sctp cimport SCTP_ABORT, SCTP_CLOSED, SCTP_SHUTDOWN_COMPLETE
+from fastct.conntrack.sctp cimport SCTP_ABORT, SCTP_CLOSED, SCTP_SHUTDOWN_COMPLETE, sctp_untold
 from fastct.conntrack.table cimport (
     SWEEP_BATCH,
     addr6_t,
@@ -393,6 +393,8 @@ cdef void ct_icmp_error(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
     r.state = CT_STATE_RELATED
     r.direction = DIR_REPLY if p.self_inverse else <uint8_t>conn_direction(c, p.flip)
     r.dropped = DROP_NOT
+    if c.key.l4proto == PROTO_SCTP and sctp_untold(c) and ct.keep_events:
+        log_event(ct, slot, CT_EVENT_UPDATE, ct.now, END_LIVE)
 
 
 # ---- the end

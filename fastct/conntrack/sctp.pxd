@@ -35,5 +35,6 @@ cdef enum sctp_chunk:
     SCTP_SHUTDOWN_COMPLETE = 14
 
 cdef bint sctp_new(conn_t* c, packet_t* p) noexcept nogil
+cdef uint32_t sctp_untold(conn_t* c) noexcept nogil
 cdef ct_verdict sctp_packet(conn_t* c, packet_t* p, int direction, uint64_t now, const ct_opts_t* opts,
                             uint32_t* events) noexcept nogil

@@ -116,7 +116,7 @@ cdef bint survey(packet_t* p, walk_t* w) noexcept nogil:
     w.tag = load_u32(p.data + p.l4_off + 4)
     w.quiet = False
     if chunk == NULL:
-        p.reason = Reason.l4_header_cut if p.cap_len < p.len and at + CHUNK_HEADER > p.cap_len else Reason.sctp_no_chunk
+        p.reason = Reason.l4_header_cut if at + CHUNK_HEADER <= p.len else Reason.sctp_no_chunk
         return False
     while chunk != NULL:
         kind = kind_of(chunk)
@@ -272,6 +272,13 @@ cdef bint learn_init_ack(sctp_conn_t* s, packet_t* p, const uint8_t* chunk, cons
 
 # ---- a packet
 
+cdef uint32_t sctp_untold(conn_t* c) noexcept nogil:
+    """What has come about and has not been told: of INVALID packets, too, which the next one that belongs tells."""
+    cdef uint32_t events = c.proto.sctp.events
+    c.proto.sctp.events = 0
+    return events
+
+
 cdef bint apply_chunk(conn_t* c, packet_t* p, const uint8_t* chunk, walk_t* w) noexcept nogil:
     """What one chunk does to the association; False, with the reason, if the packet is INVALID for it."""
     cdef sctp_conn_t* s = &c.proto.sctp
@@ -323,9 +330,7 @@ cdef ct_verdict sctp_packet(conn_t* c, packet_t* p, int direction, uint64_t now,
         if not apply_chunk(c, p, chunk, &w):
             return CT_INVALID
         chunk = next_chunk(p, &at)
-    # What an INVALID packet brought about is told with the next that counts.
-    events[0] |= s.events
-    s.events = 0
+    events[0] |= sctp_untold(c)
     if not w.quiet:
         conn_refresh(c, direction, p.len, now, opts.value[c.state])
     return CT_ACCEPT

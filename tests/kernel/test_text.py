@@ -80,9 +80,15 @@ def segments(ends):
     ]
 
 
+def error(ends, about):
+    """Unreachable, as a host says it."""
+    kind = 1 if ":" in ends[0] else 3
+    return p.icmp(*ends, kind, 1, bytes(4) + about[:68])
+
+
 def association(ends):
-    """An SCTP association from its beginning to its end, with a packet that becomes INVALID half-way: what its first
-    chunk did is told with the next packet."""
+    """An SCTP association from its beginning to its end, with packets that become INVALID half-way: what their first
+    chunk did is told with the next packet, or with an ICMP error."""
     there, back = (*ends, 1000, 36412), (*ends[::-1], 36412, 1000)
     return [
         (CLIENT, p.sctp(*there, 0, [init(11)])),
@@ -92,6 +98,8 @@ def association(ends):
         (CLIENT, p.sctp(*there, 22, [p.chunk(DATA, bytes(20))])),
         (CLIENT, p.sctp(*there, 99, [p.chunk(SHUTDOWN, bytes(4)), p.chunk(HEARTBEAT, bytes(8)), p.chunk(DATA)])),
         (SERVER, p.sctp(*back, 11, [p.chunk(SACK, bytes(12))])),
+        (CLIENT, p.sctp(*there, 99, [p.chunk(SHUTDOWN_ACK), p.chunk(HEARTBEAT, bytes(8)), p.chunk(DATA)])),
+        (SERVER, error(ends[::-1], p.sctp(*there, 22, [p.chunk(DATA, bytes(20))]))),
         (SERVER, p.sctp(*back, 11, [p.chunk(SHUTDOWN_ACK)])),
         (CLIENT, p.sctp(*there, 22, [p.chunk(SHUTDOWN_COMPLETE)])),
     ]
