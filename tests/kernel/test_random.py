@@ -9,6 +9,7 @@ import random
 import pytest
 
 from tests.kernel import compare
+from tests.kernel.generator import random_packets
 from tests.kernel.namespace import isolated, unavailable
 
 PACKETS = int(os.environ.get("FASTCT_KERNEL_PACKETS", "20000"))
@@ -35,3 +36,16 @@ def test_no_difference(sysctls):
     assert result["differences"] == [], f"seed {SEED}"
     assert result["listing"] == [], f"seed {SEED}"
     assert result["lines"] > packets / 40
+
+
+def test_no_difference_as_time_passes():
+    """Now and then a second and a half without packets: what is not refreshed shows, and the short timeouts of SCTP
+    expire in the middle of associations."""
+    print(f"seed {SEED}")
+    packets = [
+        packet._replace(pause=1.37) if number % 150 == 149 else packet
+        for number, packet in enumerate(random_packets(SEED, 2250, ("sctp",)))
+    ]
+    result = isolated(compare.run, packets, {})
+    assert result["differences"] == [], f"seed {SEED}"
+    assert result["listing"] == [], f"seed {SEED}"
