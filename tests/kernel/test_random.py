@@ -11,6 +11,7 @@ import pytest
 
 from fastct.conntrack.opts import SYSCTLS
 from tests.kernel import compare
+from tests.kernel.generator import random_packets
 from tests.kernel.namespace import isolated, unavailable
 
 PACKETS = int(os.environ.get("FASTCT_KERNEL_PACKETS", "20000"))
@@ -44,3 +45,16 @@ def test_no_difference(number):
     assert result["differences"] == [], f"seed {SEED}, settings {SETTINGS[number]}"
     assert result["listing"] == [], f"seed {SEED}, settings {SETTINGS[number]}"
     assert result["lines"] > packets / 40
+
+
+def test_no_difference_as_time_passes():
+    """Now and then a second and a half without packets: what is not refreshed shows, and the short timeouts of SCTP
+    expire in the middle of associations."""
+    print(f"seed {SEED}")
+    packets = [
+        packet._replace(pause=1.37) if number % 150 == 149 else packet
+        for number, packet in enumerate(random_packets(SEED, 2250, ("sctp",)))
+    ]
+    result = isolated(compare.run, packets, {})
+    assert result["differences"] == [], f"seed {SEED}"
+    assert result["listing"] == [], f"seed {SEED}"
