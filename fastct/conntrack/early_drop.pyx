@@ -12,10 +12,11 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from fastct.conntrack.arena cimport arena_free, arena_grow, arena_init
 from fastct.conntrack.conn cimport IPS_ASSURED, NO_SLOT, conn_t
+from fastct.conntrack.sctp cimport SCTP_SHUTDOWN_ACK_SENT, SCTP_SHUTDOWN_SENT
 from fastct.conntrack.table cimport line_t, line_used, lowest_bit, table_line, table_t
 from fastct.conntrack.tcp cimport TCP_CLOSE, TCP_FIN_WAIT
 from fastct.wire.bytes cimport prefetch_r, prefetch_w
-from fastct.wire.packet cimport PROTO_TCP, key_hash
+from fastct.wire.packet cimport PROTO_SCTP, PROTO_TCP, key_hash
 
 cdef enum:
     FAR = 8              # candidates ahead whose entry is fetched
@@ -84,6 +85,8 @@ cdef uint32_t probation_take(probation_t* p, const table_t* t) noexcept nogil:
 # ---- pressure
 
 cdef inline bint is_closing(const conn_t* c) noexcept nogil:
+    if c.key.l4proto == PROTO_SCTP:
+        return SCTP_SHUTDOWN_SENT <= c.state <= SCTP_SHUTDOWN_ACK_SENT
     return c.key.l4proto == PROTO_TCP and TCP_FIN_WAIT <= c.state <= TCP_CLOSE
 
 
