@@ -21,3 +21,5 @@ cdef class Frames:
     cdef readonly uint64_t first  # 1-based number of frames[0] in the whole input
 
     cdef void invalidate(self) noexcept
+
+cdef Frames frames_room(Py_ssize_t n, object owner, uint64_t first)

@@ -42,6 +42,18 @@ cdef class Frames:
         cdef Py_ssize_t i
         return np.array([self.frames[i].linktype for i in range(self.n)], dtype=np.uint16)
 
+    def linktypes_met(self):
+        """The LINKTYPE_* numbers that occur, in order of appearance: a list."""
+        cdef Py_ssize_t i
+        cdef int last = -1
+        met = []
+        for i in range(self.n):
+            if self.frames[i].linktype != last:
+                last = self.frames[i].linktype
+                if last not in met:
+                    met.append(last)
+        return met
+
     def until(self, uint64_t ts_ns):
         """How many frames at the beginning of the block are not later than ``ts_ns``."""
         cdef Py_ssize_t i
@@ -81,10 +93,12 @@ cdef class _OwnedRecords:
         free(self.records)
 
 
-cdef Frames _block(_OwnedRecords owner, Py_ssize_t n, first):
+cdef Frames frames_room(Py_ssize_t n, object owner, uint64_t first):
+    """A block with room for ``n`` frames, zeroed, for the caller to fill; ``owner`` keeps their bytes alive."""
+    cdef _OwnedRecords records = _OwnedRecords(n, owner)
     cdef Frames frames = Frames.__new__(Frames)
-    frames.owner = owner
-    frames.frames = owner.records
+    frames.owner = records
+    frames.frames = records.records
     frames.n = n
     frames.first = first
     return frames
@@ -115,18 +129,18 @@ def frames_from_bytes(packets, ts=None, linktype=LINKTYPE_ETHERNET, first=1):
     cdef Py_ssize_t i, n = len(held)
     if ts is not None and len(ts) != n:
         raise ConfigError(f"{n} packets but {len(ts)} time stamps")
-    cdef _OwnedRecords owner = _OwnedRecords(n, held)
+    cdef Frames made = frames_room(n, held, first)
     cdef uint16_t link = checked(linktype)
     cdef frame_t* f
     cdef bytes data
     for i in range(n):
         data = held[i]
-        f = &owner.records[i]
+        f = &made.frames[i]
         f.data = <const uint8_t*><const char*>data
         f.cap_len = f.wire_len = <uint32_t>len(data)
         f.ts_ns = ts[i] if ts is not None else 0
         f.linktype = link
-    return _block(owner, n, first)
+    return made
 
 
 def frames_from_buffer(const uint8_t[::1] buffer not None, const uint64_t[::1] offsets not None,
@@ -159,13 +173,13 @@ def frames_from_buffer(const uint8_t[::1] buffer not None, const uint64_t[::1] o
     for i in range(n):
         if offsets[i] > size or lengths[i] > size - offsets[i]:
             raise ConfigError(f"frame {i} lies outside the buffer")
-    cdef _OwnedRecords owner = _OwnedRecords(n, buffer)
+    cdef Frames made = frames_room(n, buffer, first)
     cdef uint16_t link = checked(linktype)
     cdef frame_t* f
     for i in range(n):
-        f = &owner.records[i]
+        f = &made.frames[i]
         f.data = &buffer[0] + offsets[i]
         f.cap_len = f.wire_len = lengths[i]
         f.ts_ns = ts[i]
         f.linktype = link
-    return _block(owner, n, first)
+    return made

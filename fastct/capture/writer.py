@@ -4,6 +4,7 @@ import os
 import struct
 import sys
 
+from fastct.capture.gather import write_pcap, write_pcapng
 from fastct.errors import ConfigError
 
 _PCAPNG_OPTION_IF_TSRESOL = struct.pack("<HHB3xHH", 9, 1, 9, 0, 0)
@@ -13,7 +14,7 @@ class _Writer:
     """The file behind a writer: a temporary one renamed on close, or one that the caller has open."""
 
     def __init__(self, path_or_file, linktype, snaplen):
-        if not 0 <= linktype <= 0xFFFF:
+        if linktype is not None and not 0 <= linktype <= 0xFFFF:
             raise ConfigError(f"link type {linktype} is out of range")
         if not 1 <= snaplen <= 262144:
             raise ConfigError(f"snaplen must be from 1 to 262144 bytes, not {snaplen}")
@@ -27,6 +28,8 @@ class _Writer:
         else:
             self._open(os.fsdecode(path_or_file))
         self._begin()
+        if linktype is not None:
+            self._interface(linktype)
 
     def _open(self, path):
         self._owned = True
@@ -38,7 +41,31 @@ class _Writer:
         self._file = builtins.open(self._temporary, "wb", buffering=1 << 18)
 
     def _begin(self):
+        """Write what comes before everything else."""
         raise NotImplementedError
+
+    def _interface(self, linktype):
+        """Write what comes before packets of a link type."""
+        raise NotImplementedError
+
+    def _put(self, frames):
+        raise NotImplementedError
+
+    def write_frames(self, frames):
+        """Add a block of frames, without copying them.
+
+        Parameters
+        ----------
+        frames : Frames
+
+        Raises
+        ------
+        ConfigError
+            If a time or a link type does not fit the format.
+        """
+        for linktype in frames.linktypes_met():
+            self._interface(linktype)
+        self._put(frames)
 
     def _cut(self, data, wire_len):
         """The bytes to store, and the length on the wire."""
@@ -85,8 +112,8 @@ class PcapWriter(_Writer):
     ----------
     path_or_file : path or binary file
         ``-`` is standard output. A file object is flushed on close, but left open.
-    linktype : int
-        LINKTYPE_* number of all packets.
+    linktype : int or None
+        LINKTYPE_* number of all packets; None: that of the first block of frames.
     snaplen : int
         Bytes of a packet to keep, up to 262144.
     ns : bool
@@ -102,11 +129,29 @@ class PcapWriter(_Writer):
 
     def __init__(self, path_or_file, linktype=1, snaplen=262144, ns=True):
         self._unit = 1 if ns else 1000
+        self._begun = False
         super().__init__(path_or_file, linktype, snaplen)
 
     def _begin(self):
-        magic = 0xA1B23C4D if self._unit == 1 else 0xA1B2C3D4
-        self._file.write(struct.pack("<IHHIIII", magic, 2, 4, 0, 0, self.snaplen, self.linktype))
+        """The header says the link type, which is not always known yet."""
+
+    def _interface(self, linktype):
+        if self._begun and linktype != self.linktype:
+            raise ConfigError(f"a pcap file has one link type, and this is {self.linktype}, not {linktype}; "
+                              "a pcapng file takes both")
+        if not self._begun:
+            magic = 0xA1B23C4D if self._unit == 1 else 0xA1B2C3D4
+            self._file.write(struct.pack("<IHHIIII", magic, 2, 4, 0, 0, self.snaplen, linktype))
+            self.linktype, self._begun = linktype, True
+
+    def _put(self, frames):
+        write_pcap(self._file, frames, self._unit, self.snaplen)
+
+    def close(self):
+        """Finish the file and give it its name."""
+        if self._file is not None and not self._begun:
+            self._interface(1)      # no packets: of Ethernet, as good as any
+        super().close()
 
     def write(self, ts_ns, data, wire_len=None):
         """Add a packet.
@@ -134,14 +179,14 @@ class PcapWriter(_Writer):
 
 
 class PcapngWriter(_Writer):
-    """Writes a pcapng file of one interface, with time stamps in nanoseconds.
+    """Writes a pcapng file, with time stamps in nanoseconds and an interface for every link type.
 
     Parameters
     ----------
     path_or_file : path or binary file
         ``-`` is standard output. A file object is flushed on close, but left open.
-    linktype : int
-        LINKTYPE_* number of all packets.
+    linktype : int or None
+        LINKTYPE_* number of packets given to ``write``; None: there are only blocks of frames.
     snaplen : int
         Bytes of a packet to keep, up to 262144.
 
@@ -154,11 +199,19 @@ class PcapngWriter(_Writer):
     """
 
     def __init__(self, path_or_file, linktype=1, snaplen=262144):
+        self._interfaces = {}
         super().__init__(path_or_file, linktype, snaplen)
 
     def _begin(self):
         self._block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1))
-        self._block(1, struct.pack("<HHI", self.linktype, 0, self.snaplen) + _PCAPNG_OPTION_IF_TSRESOL)
+
+    def _interface(self, linktype):
+        if linktype not in self._interfaces:
+            self._interfaces[linktype] = len(self._interfaces)
+            self._block(1, struct.pack("<HHI", linktype, 0, self.snaplen) + _PCAPNG_OPTION_IF_TSRESOL)
+
+    def _put(self, frames):
+        write_pcapng(self._file, frames, self._interfaces, self.snaplen)
 
     def _block(self, kind, body):
         length = 12 + len(body)
@@ -189,6 +242,9 @@ class PcapngWriter(_Writer):
 
 
 def open_writer(path, linktype=1):
-    """A writer for ``path``: pcapng if its name ends in ``.pcapng``, else pcap with nanoseconds."""
+    """A writer for ``path``: pcapng if its name ends in ``.pcapng``, else pcap with nanoseconds.
+
+    ``linktype`` None: blocks of frames bring theirs.
+    """
     writer = PcapngWriter if os.fsdecode(path).endswith(".pcapng") else PcapWriter
     return writer(path, linktype)

@@ -1,0 +1,6 @@
+from typing import BinaryIO
+
+from fastct.capture.frames import Frames
+
+def write_pcap(file: BinaryIO, frames: Frames, unit_ns: int, snaplen: int) -> None: ...
+def write_pcapng(file: BinaryIO, frames: Frames, interfaces: dict[int, int], snaplen: int) -> None: ...
