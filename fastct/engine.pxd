@@ -3,6 +3,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from fastct.capture.frames cimport frame_t
 from fastct.conntrack.core cimport CT_STATES, ct_t
+from fastct.conntrack.defrag cimport defrag_t
 from fastct.conntrack.extra cimport extra_t
 from fastct.records cimport packet_row_t
 from fastct.wire.packet cimport packet_t, wire_opts_t
@@ -32,6 +33,7 @@ cdef struct engine_stats_t:
 cdef struct engine_t:
     ct_t ct
     wire_opts_t wire
+    defrag_t defrag
     uint8_t checksum                      # checksum_mode
     uint64_t gc_at                        # packet time of the last step of the sweep
     uint32_t gc_lines                     # most buckets of a step

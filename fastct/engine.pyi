@@ -9,6 +9,7 @@ from fastct.capture.frames import Frames
 @disjoint_base
 class Engine:
     gc_budget: int
+    keep_leaving: bool
     def __new__(
         cls,
         secret: bytes,
@@ -21,6 +22,7 @@ class Engine:
         auto_helpers: bool = False,
         on_full: str = "drop",
     ) -> Self: ...
+    def leaving(self, frames: Frames, rows: NDArray[np.void]) -> Frames: ...
     def configure(self, sysctls: dict[str, Any], personality: str = "6.18") -> None: ...
     def template(
         self, zone: int = 0, notrack: bool = False, helper: str = "", timeouts: dict[str, int] | None = None

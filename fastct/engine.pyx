@@ -3,7 +3,7 @@
     engine_batch   a batch ahead, stateless:   parse ► prefetch bucket ► prefetch entry
                    then packet by packet:      walk
     walk           never reaches a hook?       ► done
-                   a fragment?                 ► held
+                   a fragment?                 ► defrag_in: held, dropped, or the datagram walks on
                    wrong checksum?             ► INVALID
                    ICMP error                  ► ct_icmp_error
                    has a tuple                 ► ct_in
@@ -21,7 +21,7 @@ cimport cython
 
 import numpy as np
 
-from fastct.capture.frames cimport Frames, frame_t
+from fastct.capture.frames cimport Frames, frame_t, frames_room
 from fastct.conntrack.core cimport (
     CT_STATE_INVALID,
     CT_STATE_NONE,
@@ -50,7 +50,16 @@ from fastct.conntrack.core cimport (
     template_t,
 )
 from fastct.conntrack.conn cimport NO_SLOT, conn_t
+from fastct.conntrack.defrag cimport (
+    defrag_configure,
+    defrag_expire,
+    defrag_free,
+    defrag_in,
+    defrag_init,
+    defrag_release,
+)
 from fastct.conntrack.extra cimport extra_t, extras_of
+from fastct.conntrack.fragqueue cimport piece_frame, piece_t
 from fastct.conntrack.helper cimport assignments_set
 from fastct.conntrack.log cimport log_t
 from fastct.conntrack.opts cimport OPT_CHECKSUM, OPT_MAX, OPT_UDPLITE_PSEUDO, ct_opts_t, opts_set
@@ -109,11 +118,16 @@ cdef enum:
 
 # ---- one packet
 
+cdef inline uint64_t number_of(const engine_t* e, const packet_t* p) noexcept nogil:
+    """The number of a packet of the batch in the whole input."""
+    return e.stats.packets + <uint64_t>(p - e.batch) + 1
+
+
 cdef void stop_verifying(engine_t* e, const packet_t* p) noexcept nogil:
     """The capture was taken on a host whose card completes checksums: what is missing proves nothing."""
     e.checksum = CHECKSUM_OFF
     e.wire.verify = e.wire.verify_ip = 0
-    e.stats.offload_packet = e.stats.packets + <uint64_t>(p - e.batch) + 1
+    e.stats.offload_packet = number_of(e, p)
 
 
 cdef Reason checksum_reason(uint8_t l4proto) noexcept nogil:
@@ -153,15 +167,21 @@ cdef inline void no_entry(ct_result_t* r, uint8_t state) noexcept nogil:
     r.dropped = DROP_NOT
 
 
-cdef inline void walk(engine_t* e, packet_t* p, ct_result_t* r) noexcept nogil:
-    """One packet through the hooks; ``p.reason`` and ``r`` say what became of it."""
-    if p.ts_ns > e.ct.now:
-        e.ct.now = p.ts_ns
+cdef inline void raw(engine_t* e, packet_t* p) noexcept nogil:
+    """PREROUTING, raw: what the template says of every packet; then checksums, which conntrack is the first to ask."""
     if cython.unlikely(e.ct.template.notrack and p.kind >= PACKET_INVALID):
         p.kind = PACKET_UNTRACKED
         p.reason = Reason.none
     sums_pass(e, p)
-    if cython.likely(p.kind == PACKET_TRACK):
+
+
+cdef void walk_other(engine_t* e, packet_t* p, const frame_t* frame, ct_result_t* r) noexcept nogil:
+    """The walk of all but plain packets. The datagram that a fragment completes is one packet, and walks on here."""
+    if p.kind == PACKET_FRAGMENT and defrag_in(&e.defrag, p, frame, number_of(e, p), e.ct.now):
+        if e.ct.template.zone and p.kind >= PACKET_TRACK:
+            packet_zone(p, e.ct.template.zone, &e.wire)
+        raw(e, p)
+    if p.kind == PACKET_TRACK:
         ct_in(&e.ct, p, r)
     elif p.kind == PACKET_ICMP_ERROR:
         ct_icmp_error(&e.ct, p, r)
@@ -171,6 +191,17 @@ cdef inline void walk(engine_t* e, packet_t* p, ct_result_t* r) noexcept nogil:
         no_entry(r, CT_STATE_UNTRACKED)
     else:
         no_entry(r, CT_STATE_NONE)
+
+
+cdef inline void walk(engine_t* e, packet_t* p, const frame_t* frame, ct_result_t* r) noexcept nogil:
+    """One packet through the hooks; ``p.reason`` and ``r`` say what became of it."""
+    if p.ts_ns > e.ct.now:
+        e.ct.now = p.ts_ns
+    raw(e, p)
+    if cython.likely(p.kind == PACKET_TRACK):
+        ct_in(&e.ct, p, r)
+    else:
+        walk_other(e, p, frame, r)
 
 
 cdef void fill_row(const engine_t* e, const packet_t* p, const ct_result_t* r, packet_row_t* row) noexcept nogil:
@@ -192,7 +223,7 @@ cdef void fill_row(const engine_t* e, const packet_t* p, const ct_result_t* r, p
         row.verdict = VERDICT_DROP
         row.decided = DECIDED_HELPER if r.dropped == DROP_HELPER else DECIDED_CONNTRACK
     elif p.kind == PACKET_FRAGMENT:
-        row.verdict = VERDICT_STOLEN
+        row.verdict = VERDICT_STOLEN if p.reason == Reason.fragment else VERDICT_DROP
         row.decided = DECIDED_DEFRAG
     elif p.kind == PACKET_NONE and p.ip_version:
         row.verdict = VERDICT_DROP
@@ -209,6 +240,7 @@ cdef void gc_step(engine_t* e) noexcept nogil:
         lines = e.gc_lines
     e.gc_at = e.ct.now
     ct_gc(&e.ct, <uint32_t>lines)
+    defrag_expire(&e.defrag, e.ct.now)
 
 
 # ---- a batch
@@ -257,15 +289,16 @@ cdef void look_ahead(engine_t* e, const frame_t* frames, Py_ssize_t n, Py_ssize_
     e.stats.bytes += wire_bytes
 
 
-cdef inline void walk_group(engine_t* e, Py_ssize_t group, Py_ssize_t size, packet_row_t* rows) noexcept nogil:
-    """Walk the packets of a group, in order. ``rows``: NULL, or those of the batch."""
+cdef inline void walk_group(engine_t* e, const frame_t* frames, Py_ssize_t group, Py_ssize_t size,
+                            packet_row_t* rows) noexcept nogil:
+    """Walk the packets of a group, in order. ``frames`` are those of the batch, and so are ``rows``, if not NULL."""
     cdef Py_ssize_t i
     cdef Py_ssize_t end = group + GROUP if group + GROUP < size else size
     cdef ct_result_t r
     cdef packet_t* p
     for i in range(group, end):
         p = &e.batch[i]
-        walk(e, p, &r)
+        walk(e, p, frames + i, &r)
         e.stats.states[r.state] += 1
         e.stats.reasons[p.reason] += 1
         if rows != NULL:
@@ -294,7 +327,7 @@ cdef void engine_batch(engine_t* e, const frame_t* frames, Py_ssize_t n, packet_
         while group < size:
             beyond |= fetch_entries(e, group + 2 * GROUP, size)
             fetch_beyond(e, group + GROUP, beyond)
-            walk_group(e, group, size, rows)
+            walk_group(e, frames, group, size, rows)
             group += GROUP
         e.stats.packets += size
         if e.stats.packets % GC_EVERY == 0:
@@ -302,6 +335,50 @@ cdef void engine_batch(engine_t* e, const frame_t* frames, Py_ssize_t n, packet_
         frames += size
         rows = rows + size if rows != NULL else NULL
         n -= size
+
+
+# ---- what leaves
+
+cdef Py_ssize_t count_leaving(const piece_t* piece, const packet_row_t* rows, Py_ssize_t n) noexcept nogil:
+    """No fewer than the frames that ``put_leaving`` makes."""
+    cdef Py_ssize_t i, count = 0
+    for i in range(n):
+        count += rows[i].verdict == VERDICT_ACCEPT
+    while piece != NULL:
+        count += 1
+        piece = piece.next
+    return count
+
+
+cdef inline void put_piece(frame_t* out, const piece_t* piece, uint64_t ts_ns) noexcept nogil:
+    out.data = piece_frame(piece)
+    out.ts_ns = ts_ns
+    out.cap_len = piece.cap_len
+    out.wire_len = piece.wire_len
+    out.linktype = piece.linktype
+    out.iface = piece.iface
+    out.reserved = 0
+
+
+cdef Py_ssize_t put_leaving(const piece_t* piece, const frame_t* frames, const packet_row_t* rows, Py_ssize_t n,
+                            frame_t* out) noexcept nogil:
+    """The frames of a block that were accepted; for the one that completed a datagram, all its pieces.
+
+    => ``piece``: those of the block's datagrams, in order. Returns how many frames that makes.
+    """
+    cdef Py_ssize_t i, count = 0
+    for i in range(n):
+        if piece == NULL or piece.packet != rows[i].packet:
+            if rows[i].verdict == VERDICT_ACCEPT:
+                out[count] = frames[i]
+                count += 1
+            continue
+        while piece != NULL and piece.packet == rows[i].packet:
+            if rows[i].verdict == VERDICT_ACCEPT:
+                put_piece(&out[count], piece, frames[i].ts_ns)
+                count += 1
+            piece = piece.next
+    return count
 
 
 # ---- the Python face
@@ -367,6 +444,7 @@ cdef class Engine:
         e.checksum = modes[checksum]
         e.gc_lines = GC_LINES_MAX
         e.wire.offload = e.checksum != CHECKSUM_ON
+        defrag_init(&e.defrag, &e.ct.opts, &e.wire)
         self.configure(sysctls, personality)
         assignments_set(&e.ct.assignments, helpers or {}, auto_helpers)
         limit = e.ct.opts.value[OPT_MAX]
@@ -374,6 +452,7 @@ cdef class Engine:
 
     def __dealloc__(self):
         if self.e != NULL:
+            defrag_free(&self.e.defrag)
             ct_free(&self.e.ct)
             free(self.e)
 
@@ -386,6 +465,7 @@ cdef class Engine:
         self.sysctls, self.personality = sysctls, personality
         for number, timeouts in enumerate(self.policies):
             opts_set(&e.ct.policies[<int>number], sysctls | timeouts, personality)
+        defrag_configure(&e.defrag)
         e.wire.verify_ip = e.checksum != CHECKSUM_OFF
         e.wire.udplite_pseudo = <uint8_t>opts.value[OPT_UDPLITE_PSEUDO]
         e.wire.verify = e.wire.verify_ip and opts.value[OPT_CHECKSUM]
@@ -436,7 +516,31 @@ cdef class Engine:
         if rows:
             out = <packet_row_t*><size_t>made.ctypes.data
         with cython.critical_section(self), nogil:
+            defrag_release(&e.defrag)
             engine_batch(e, block, n, out)
+        return made
+
+    @property
+    def keep_leaving(self):
+        """Whether pieces of datagrams are kept for ``leaving``."""
+        return bool(self.e.defrag.keep_leaving)
+
+    @keep_leaving.setter
+    def keep_leaving(self, bint keep):
+        self.e.defrag.keep_leaving = keep
+
+    def leaving(self, Frames frames not None, rows not None):
+        """The frames that leave, after the latest ``run`` made ``rows`` of ``frames``; valid until the next."""
+        cdef const packet_row_t* verdicts
+        cdef const piece_t* piece = self.e.defrag.leaving
+        cdef const frame_t* block = frames.frames
+        cdef Py_ssize_t n = frames.n
+        cdef Frames made
+        if rows.dtype != PACKET_DTYPE or rows.shape != (n,) or not rows.flags.c_contiguous:
+            raise ConfigError("leaving: expected the rows of these frames")
+        verdicts = <const packet_row_t*><size_t>rows.ctypes.data
+        made = frames_room(count_leaving(piece, verdicts, n), (self, frames), frames.first)
+        made.n = put_leaving(piece, block, verdicts, n, made.frames)
         return made
 
     @property
@@ -620,6 +724,7 @@ cdef class Engine:
         cdef uint32_t expired
         with cython.critical_section(self), nogil:
             expired = ct_gc(&e.ct, budget)
+            defrag_expire(&e.defrag, e.ct.now)
         return expired
 
     @property
@@ -653,6 +758,11 @@ cdef class Engine:
                    "expect_new": self.e.ct.expects.taken, "expect_create": self.e.ct.expects.created,
                    "expect_delete": self.e.ct.expects.deleted,
                    "lost_rows": self.e.ct.ended_log.lost + self.e.ct.event_log.lost}
+        counted |= {"fragment_datagrams": self.e.defrag.datagrams, "fragment_queues_expired": self.e.defrag.expired,
+                    "fragment_queues_far": self.e.defrag.far,
+                    "fragment_queues": self.e.defrag.ip4.count + self.e.defrag.ip6.count,
+                    "fragment_memory": self.e.defrag.ip4.memory + self.e.defrag.ip6.memory,
+                    "fragment_held": self.e.defrag.blocks.used}
         for i in range(<int>CT_STATES):
             counted[CTSTATES[i].lower() or "none"] = s.states[i]
         for i in range(1, <int>ENDS_COUNT):

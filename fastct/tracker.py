@@ -112,6 +112,8 @@ class Tracker:
         What to be like where kernels, or Linux and the standards, differ.
     keep_ended, keep_events : bool
         Keep rows of connections that end, and events, for ``drain_ended`` and ``drain_events``.
+    keep_leaving : bool
+        Keep fragments of datagrams for ``leaving``.
     helpers : dict, optional
         Which new connections get a helper, as the raw table's CT target would give it to them:
         ``{"tcp/21": "ftp", "udp/69": "tftp"}``. Without one, nothing is RELATED but ICMP errors.
@@ -125,7 +127,8 @@ class Tracker:
     """
 
     def __init__(self, *, sysctls=None, max_entries=0, checksum="auto", seed=None, personality="6.18",
-                 keep_ended=False, keep_events=False, helpers=None, auto_helpers=False, on_full="drop"):
+                 keep_ended=False, keep_events=False, helpers=None, auto_helpers=False, on_full="drop",
+                 keep_leaving=False):
         self._sysctls, self._personality = dict(sysctls or {}), personality
         if max_entries:
             self._sysctls["nf_conntrack_max"] = max_entries
@@ -133,6 +136,7 @@ class Tracker:
                               keep_ended=keep_ended, keep_events=keep_events, helpers=helpers,
                               auto_helpers=auto_helpers, on_full=on_full)
         self._template = None
+        self._engine.keep_leaving = keep_leaving
         self.gc = GarbageCollector(self._engine)
 
     def __len__(self):
@@ -181,6 +185,25 @@ class Tracker:
             self._engine.template(**vars(template or Template()))
             self._template = template
         return self._engine.run(frames, rows)
+
+    def leaving(self, frames, rows):
+        """The frames of a block that leave: those that were accepted, as they are.
+
+        A datagram leaves as the fragments it came in, by offset, when the last of them has come and at its time.
+
+        Parameters
+        ----------
+        frames : Frames
+            The block that was given to ``process`` last.
+        rows : numpy.ndarray
+            What that returned.
+
+        Returns
+        -------
+        Frames
+            Nothing is copied: valid as long as ``frames``, and until the next call of ``process``.
+        """
+        return self._engine.leaving(frames, rows)
 
     def process_bytes(self, packets, ts=None, linktype=LINKTYPE_ETHERNET, template=None):
         """Track packets that are in memory: any bytes-like objects (dpkt, scapy: ``bytes(packet)``).

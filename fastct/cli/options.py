@@ -13,7 +13,7 @@ def sysctl(text):
     name, equals, value = text.partition("=")
     if not equals:
         raise argparse.ArgumentTypeError(f"expected NAME=VALUE, got {text!r}")
-    return name.removeprefix("net.netfilter."), value
+    return name.removeprefix("net.netfilter.").removeprefix("net.ipv4."), value
 
 
 def time_of(text):

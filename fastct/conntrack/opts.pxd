@@ -1,4 +1,4 @@
-"""The tracker's settings: Linux' ``nf_conntrack_*`` sysctls by number.
+"""The tracker's settings: Linux' ``nf_conntrack_*`` and ``ipfrag_*`` sysctls by number.
 
 The number of a TCP or SCTP timeout is that of its state, so the state machines index the array directly. Names,
 defaults and ranges are one table in ``opts.pyx``, and so is what a *personality* (a kernel to be like) decides.
@@ -29,7 +29,15 @@ cdef enum:
     # the personality's
     OPT_TCP_RST_KEPT = 35       # number of the timeout after a RST that does not close yet
     OPT_UDPLITE_PSEUDO = 36     # protocol in the pseudo-header of UDP-Lite's checksum
-    OPT_COUNT = 37
+    # reassembly of fragments: seconds, bytes and a count
+    OPT_IPFRAG_TIME = 37
+    OPT_IPFRAG_HIGH_THRESH = 38
+    OPT_IPFRAG_LOW_THRESH = 39
+    OPT_IPFRAG_MAX_DIST = 40
+    OPT_FRAG6_TIMEOUT = 41
+    OPT_FRAG6_HIGH_THRESH = 42
+    OPT_FRAG6_LOW_THRESH = 43
+    OPT_COUNT = 44
 
 cdef struct ct_opts_t:
     uint32_t value[OPT_COUNT]

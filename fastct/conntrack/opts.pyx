@@ -42,6 +42,13 @@ _ROWS = (
     ("checksum", OPT_CHECKSUM, 1, 0, 1),
     ("max", OPT_MAX, 0, 0, 0xFFFFFFFF),
     ("expect_max", OPT_EXPECT_MAX, 4096, 1, 0x7FFFFFFF),
+    ("frag6_timeout", OPT_FRAG6_TIMEOUT, 60, 0, SECONDS_MAX),
+    ("frag6_high_thresh", OPT_FRAG6_HIGH_THRESH, 4 << 20, 0, 0x7FFFFFFF),
+    ("frag6_low_thresh", OPT_FRAG6_LOW_THRESH, 3 << 20, 0, 0x7FFFFFFF),  # no effect, in Linux neither
+    ("ipfrag_time", OPT_IPFRAG_TIME, 30, 0, SECONDS_MAX),
+    ("ipfrag_high_thresh", OPT_IPFRAG_HIGH_THRESH, 4 << 20, 0, 0x7FFFFFFF),
+    ("ipfrag_low_thresh", OPT_IPFRAG_LOW_THRESH, 3 << 20, 0, 0x7FFFFFFF),
+    ("ipfrag_max_dist", OPT_IPFRAG_MAX_DIST, 64, 0, 0x7FFFFFFF),
 )
 # What kernels and standards disagree about; "rfc" is Linux 6.18 where no standard says otherwise.
 _PERSONALITY_OPTIONS = (OPT_TCP_RST_KEPT, OPT_UDPLITE_PSEUDO)
@@ -53,8 +60,16 @@ _PERSONALITY_ROWS = {
 PERSONALITIES = tuple(_PERSONALITY_ROWS)
 """Kernels to be like, the default first."""
 PREFIX = "nf_conntrack_"
-SYSCTLS = {PREFIX + row[0]: row[2] for row in _ROWS if row[0]}
-"""Settings by Linux' name (without ``net.netfilter.``) and their defaults. ``nf_conntrack_max`` 0: no limit."""
+
+
+def full_name(name):
+    """Linux' name of a row's setting: those of IP's own reassembly are not conntrack's."""
+    return name if name.startswith("ipfrag_") else PREFIX + name
+
+
+SYSCTLS = {full_name(row[0]): row[2] for row in _ROWS if row[0]}
+"""Settings by Linux' name (without ``net.netfilter.`` or ``net.ipv4.``) and their defaults. ``nf_conntrack_max`` 0: no
+limit."""
 
 
 cdef int opts_set(ct_opts_t* opts, dict sysctls, str personality) except -1:
@@ -64,13 +79,13 @@ cdef int opts_set(ct_opts_t* opts, dict sysctls, str personality) except -1:
     left = dict(sysctls)
     cdef uint32_t chosen
     for name, number, default, lowest, highest in _ROWS:
-        value = left.pop(PREFIX + name, default) if name else default
+        value = left.pop(full_name(name), default) if name else default
         try:
             value = int(value)
         except (TypeError, ValueError):
-            raise ConfigError(f"{PREFIX}{name}: expected a number, got {value!r}") from None
+            raise ConfigError(f"{full_name(name)}: expected a number, got {value!r}") from None
         if name and not lowest <= value <= highest:
-            raise ConfigError(f"{PREFIX}{name}: expected {lowest} to {highest}, got {value}")
+            raise ConfigError(f"{full_name(name)}: expected {lowest} to {highest}, got {value}")
         chosen = value
         opts.value[<int>number] = chosen
     for number, value in zip(_PERSONALITY_OPTIONS, _PERSONALITY_ROWS[personality], strict=True):

@@ -18,12 +18,17 @@ from fastct.wire.reason cimport Reason
 
 cdef enum:
     EXT_CUT = -3        # the capture ends inside the headers
-    EXT_FRAGMENT = -2   # a fragment other than an atomic one
+    EXT_FRAGMENT = -2   # a fragment; once those are reassembled: one that is not the first
     EXT_BAD = -1        # the walk fails: no transport protocol
+
+cdef enum:
+    IPV6_FRAGMENT = 44
+    IPV6_AUTH = 51
 
 cdef void header_missing(packet_t* p, bint on_wire) noexcept nogil
 cdef int ip6_parse(packet_t* p, const wire_opts_t* opts, uint32_t cap_left, uint32_t wire_left) noexcept nogil
-cdef int ip6_skip_extensions(const packet_t* p, uint32_t* offset, uint8_t next_header) noexcept nogil
+cdef int ip6_transport(packet_t* p, bint defragmented) noexcept nogil
+cdef int ip6_skip_extensions(const packet_t* p, uint32_t* offset, uint8_t next_header, bint defragmented) noexcept nogil
 
 
 cdef inline void set_lengths(packet_t* p, uint32_t length, uint32_t cap_left) noexcept nogil:

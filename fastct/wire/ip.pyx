@@ -19,8 +19,6 @@ from fastct.wire.reason cimport Reason
 cdef enum:
     IPV6_HOPOPTS = 0
     IPV6_ROUTING = 43
-    IPV6_FRAGMENT = 44
-    IPV6_AUTH = 51
     IPV6_NONE = 59
     IPV6_DSTOPTS = 60
     HOP_OPTIONS_MAX = 8     # Linux' default limit of options in a hop-by-hop header
@@ -117,7 +115,6 @@ cdef int ip6_parse(packet_t* p, const wire_opts_t* opts, uint32_t cap_left, uint
     cdef const uint8_t* ip = p.data
     cdef uint32_t length
     cdef Reason fault
-    cdef int proto
     if cap_left < 40:
         header_missing(p, wire_left >= 40)
         return -1
@@ -138,10 +135,21 @@ cdef int ip6_parse(packet_t* p, const wire_opts_t* opts, uint32_t cap_left, uint
     if ip[6] == IPV6_HOPOPTS and not ip6_hop_options_pass(ip, p.cap_len, length):
         packet_refuse(p, PACKET_NONE, Reason.ip6_hop_options)
         return -1
+    return ip6_transport(p, False)
+
+
+cdef int ip6_transport(packet_t* p, bint defragmented) noexcept nogil:
+    """Set ``l4_off`` of a packet whose IPv6 header has passed.
+
+    => Returns the transport protocol, or -1 after refusing the packet.
+    """
+    cdef int proto
     p.l4_off = 40
-    proto = ip6_skip_extensions(p, &p.l4_off, ip[6])
-    if proto == EXT_FRAGMENT:
+    proto = ip6_skip_extensions(p, &p.l4_off, p.data[6], defragmented)
+    if proto == EXT_FRAGMENT and not defragmented:
         packet_refuse(p, PACKET_FRAGMENT, Reason.fragment)
+    elif proto == EXT_FRAGMENT:
+        packet_refuse(p, PACKET_INVALID, Reason.fragment_not_first)
     elif proto == EXT_CUT:
         packet_refuse(p, PACKET_INVALID, Reason.l4_header_cut)
     elif proto == EXT_BAD:
@@ -149,25 +157,32 @@ cdef int ip6_parse(packet_t* p, const wire_opts_t* opts, uint32_t cap_left, uint
     return proto if proto >= 0 else -1
 
 
-cdef int ip6_skip_extensions(const packet_t* p, uint32_t* offset, uint8_t next_header) noexcept nogil:
+cdef int ip6_skip_extensions(const packet_t* p, uint32_t* offset, uint8_t next_header,
+                             bint defragmented) noexcept nogil:
     """Walk the extension headers from ``offset`` (of a packet, or of one quoted in it).
 
-    Hop-by-hop, routing, destination options, authentication and atomic fragment headers are passed over;
-    mobility and ESP are not extension headers here, as in Linux.
+    Hop-by-hop, routing, destination options and authentication headers are passed over; mobility and ESP are not
+    extension headers here, as in Linux. A fragment header is the end until datagrams are reassembled; behind that
+    stage (and in a quoted packet, which never is) that of a first fragment is passed over too.
 
     => Returns the transport protocol and its ``offset``, or EXT_*.
+    => The offset may lie beyond the packet: Linux looks at two bytes of a header.
     """
-    cdef uint32_t at = offset[0]
+    cdef uint32_t need, at = offset[0]
     cdef const uint8_t* header
     while next_header in (IPV6_HOPOPTS, IPV6_ROUTING, IPV6_FRAGMENT, IPV6_AUTH, IPV6_NONE, IPV6_DSTOPTS):
         if next_header == IPV6_NONE:
             return EXT_BAD
-        if at + 8 > p.cap_len:
-            # two bytes are enough for Linux to go on; the next header then lies beyond the packet anyway
-            return EXT_BAD if at + 8 > p.len else EXT_CUT
+        need = 2
+        if next_header == IPV6_FRAGMENT:
+            if not defragmented and at <= p.len and (at + 8 <= p.cap_len or at + 8 > p.len):
+                return EXT_FRAGMENT
+            need = 4 if defragmented else 8
+        if at + need > p.cap_len:
+            return EXT_BAD if at + need > p.len else EXT_CUT
         header = p.data + at
         if next_header == IPV6_FRAGMENT:
-            if load_be16(header + 2) & 0xFFF9:          # an offset, or more fragments
+            if load_be16(header + 2) & 0xFFF8:
                 return EXT_FRAGMENT
             at += 8
         elif next_header == IPV6_AUTH:

@@ -34,7 +34,7 @@ cdef packed struct tuple_key_t:
 # What kind of packet it is to the tracker.
 cdef enum packet_kind:
     PACKET_NONE        # reaches no hook: not IP, or refused by the IP layer
-    PACKET_FRAGMENT    # held by defragmentation
+    PACKET_FRAGMENT    # for defragmentation, which makes it another kind or keeps it
     PACKET_INVALID     # no tuple, or fails its protocol's checks; reason says why
     PACKET_UNTRACKED   # a type that is never tracked
     PACKET_TRACK       # has a tuple

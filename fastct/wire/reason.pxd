@@ -21,7 +21,17 @@ cpdef enum Reason:
     ip6_hop_options
     # held by defragmentation
     fragment
+    # dropped by defragmentation
+    fragment_duplicate
+    fragment_overlap
+    fragment_end
+    fragment_empty
+    fragment_oversize
+    fragment_ecn
+    fragment_header
+    fragment_limit
     # INVALID: no tuple
+    fragment_not_first
     ip6_extension_headers
     l4_truncated
     l4_header_cut

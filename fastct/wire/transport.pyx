@@ -206,7 +206,7 @@ cdef void parse_quote(packet_t* p, const wire_opts_t* opts, uint32_t at) noexcep
         at += (ip[0] & 15) * 4
     else:
         at += 40
-        proto = ip6_skip_extensions(p, &at, ip[6])
+        proto = ip6_skip_extensions(p, &at, ip[6], True)
     keyed = proto >= 0 and at <= p.len and quoted_key(p, ip, at, <uint8_t>proto, p.ip_version, opts)
     if not keyed:
         quote_refused(p)

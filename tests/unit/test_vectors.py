@@ -58,30 +58,16 @@ def differences(packets):
                 yield number, record, f"entry {ours}, kernel {kernels}"
 
 
-def is_fragment(record):
-    packet = bytes.fromhex(record["hex"])
-    return packet[0] >> 4 == 4 and int.from_bytes(packet[6:8], "big") & 0x3FFF != 0
-
-
 @pytest.mark.parametrize("name", FILES)
 def test_replay(name):
     path = shared("vectors", f"{name}.jsonl")
     packets = 0
     found = []
     for scenario in scenarios(path):
-        if any(is_fragment(record) for record, _ in scenario):
-            continue                     # test_replay_fragments
         packets += len(scenario)
         found += differences(scenario)
     assert packets > 50
     assert not found, f"{len(found)} differences, first: {found[0]}"
-
-
-@pytest.mark.xfail(strict=True, reason="fragments are recognised but not reassembled yet")
-def test_replay_fragments():
-    found = [difference for name in FILES for scenario in scenarios(shared("vectors", f"{name}.jsonl"))
-             if any(is_fragment(record) for record, _ in scenario) for difference in differences(scenario)]
-    assert not found
 
 
 def test_timeouts_are_compared():
