@@ -115,3 +115,33 @@ def summed(prefix, body, at, bad):
     if bad:
         total ^= 0x5555
     return body[:at] + struct.pack("!H", total) + body[at + 2 :]
+
+
+def pieces(packet, cuts, ident=7, **wrong):
+    """A packet as fragments, cut at these bytes of its payload. IPv6: extension headers count as payload."""
+    whole = payload_of(packet)
+    ends = [*cuts, len(whole)]
+    return [piece(packet, at, whole[at:end], end < len(whole), ident, **wrong)
+            for at, end in zip([0, *cuts], ends, strict=True)]
+
+
+def payload_of(packet):
+    """What is behind the IP header."""
+    return packet[(packet[0] & 15) * 4 if packet[0] >> 4 == 4 else 40 :]
+
+
+def piece(packet, at, data, more, ident=7, *, ecn=0, extensions=b"", first_extension=None):
+    """A fragment of a packet: its bytes ``data`` from ``at`` on. ``extensions`` come before an IPv6 fragment header."""
+    if packet[0] >> 4 == 6:
+        head = bytearray(packet[:40])
+        body = struct.pack("!BBHI", head[6], 0, at | more, ident) + data
+        head[1] |= ecn << 4
+        head[4:6] = struct.pack("!H", len(extensions) + len(body))
+        head[6] = 44 if first_extension is None else first_extension
+        return bytes(head) + extensions + body
+    head = bytearray(packet[: (packet[0] & 15) * 4])
+    head[1] |= ecn
+    head[2:8] = struct.pack("!HHH", len(head) + len(data), ident, at >> 3 | more << 13)
+    head[10:12] = b"\0\0"
+    head[10:12] = struct.pack("!H", checksum(bytes(head)))
+    return bytes(head) + data

@@ -10,12 +10,14 @@ import sys
 import time
 from collections import defaultdict
 
+from tests.kernel.fragments import random_fragments
 from tests.kernel.generator import KINDS, random_packets
 from tests.kernel.kernel import Kernel
 from tests.kernel.namespace import isolated
 from tests.kernel.subject import Subject
 
 KEPT = 12  # differences that are reported
+SHOWN = 100  # bytes of a packet in such a report
 TIMEOUT = re.compile(r"^(\w+ +\d+) (\d+) ")
 
 
@@ -36,7 +38,12 @@ def run(packets, sysctls):
         if theirs.differs(ours):
             differences.append(
                 "\n".join(
-                    [*history[packet.flow][-9:-1], f"{line}", f"    fastct {tuple(ours)}", f"    {packet.data.hex()}"]
+                    [
+                        *history[packet.flow][-9:-1],
+                        f"{line}",
+                        f"    fastct {tuple(ours)}",
+                        f"    {packet.data[:SHOWN].hex()}",
+                    ]
                 )
             )
             if packet.flow:
@@ -81,6 +88,11 @@ def compare_random(seed, count, sysctls, kinds=tuple(KINDS)):
     return run(random_packets(seed, count, kinds), sysctls)
 
 
+def compare_fragments(seed, count, sysctls):
+    """``count`` random fragments; as ``run``."""
+    return run(random_fragments(seed, count), sysctls)
+
+
 def shortest(packets, sysctls):
     """The shortest part of a failing sequence that still fails: packets are left out one after the other."""
     packets = list(packets)
@@ -98,11 +110,15 @@ def main(argv):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--packets", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--fragments", action="store_true", help="nothing but fragments")
     parser.add_argument("--sysctl", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--kind", action="append", choices=KINDS, help="kinds of conversations, instead of all")
     args = parser.parse_args(argv)
     sysctls = {name: int(value) for name, value in (text.split("=") for text in args.sysctl)}
-    result = isolated(compare_random, args.seed, args.packets, sysctls, args.kind or tuple(KINDS))
+    if args.fragments:
+        result = isolated(compare_fragments, args.seed, args.packets, sysctls)
+    else:
+        result = isolated(compare_random, args.seed, args.packets, sysctls, args.kind or tuple(KINDS))
     for text in result["differences"][:KEPT]:
         print(text, end="\n\n")
     for text in result["listing"][:KEPT]:

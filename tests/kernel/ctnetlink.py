@@ -9,7 +9,7 @@ NETLINK_NETFILTER = 12
 CT_GET = 1 << 8 | 1
 NLM_F_REQUEST = 1
 NESTED = 0x8000
-TUPLE_ORIG, STATUS, PROTOINFO, TIMEOUT = 1, 3, 4, 7
+TUPLE_ORIG, STATUS, PROTOINFO, TIMEOUT, COUNTERS = 1, 3, 4, 7, (9, 10)
 ICMP, ICMPV6 = 1, 58
 PORTS = (6, 17, 47, 132, 136)  # protocols whose tuples have them, or keys
 # States of the protocols that have some, by the kind of their attribute and the kernel's number.
@@ -75,5 +75,8 @@ class Conntrack:
         if struct.unpack_from("H", answer, 4)[0] == 2:  # NLMSG_ERROR: there is none
             return None
         found = dict(_attrs(answer[20 : struct.unpack_from("I", answer)[0]]))
+        counters = tuple(
+            int.from_bytes(value, "big") for direction in COUNTERS for _, value in _attrs(found[direction])
+        )
         state, tags = _protocol(found[PROTOINFO]) if PROTOINFO in found else ("", None)
-        return Entry(state, int.from_bytes(found[STATUS], "big"), int.from_bytes(found[TIMEOUT], "big"), tags)
+        return Entry(state, int.from_bytes(found[STATUS], "big"), int.from_bytes(found[TIMEOUT], "big"), tags, counters)

@@ -10,6 +10,7 @@ import struct
 from tests import packets as p
 from tests.kernel.associations import Sctp
 from tests.kernel.flows import CLIENT, M32, SERVER, Flow, Packet, addresses, icmp_error
+from tests.kernel.fragments import with_pieces
 
 ACTIVE = 40  # conversations going on at a time
 
@@ -229,7 +230,7 @@ def udp_packets(rng, number):
     ends = (client, server)
     for _ in range(rng.choice((1, 2, 4, 12))):
         side = rng.choice((CLIENT, CLIENT, SERVER)) if _ else CLIENT
-        data = bytes(rng.randrange(40))
+        data = rng.randbytes(rng.choice((rng.randrange(40), rng.randrange(40), rng.randrange(3000))))
         wrong = rng.choices(
             ({}, {"length": rng.choice((0, 7, 8, 60000))}, {"no_sum": True}, {"bad_sum": True}), (88, 4, 4, 4)
         )[0]
@@ -329,9 +330,10 @@ KINDS = {
 
 
 def conversation(rng, number, kinds):
-    """A random conversation of one of the kinds: an iterator of packets."""
+    """A random conversation of one of the kinds: an iterator of packets, in every third some in fragments."""
     kind = rng.choices(kinds, [KINDS[kind][1] for kind in kinds])[0]
-    return KINDS[kind][0](rng, number)
+    packets = KINDS[kind][0](rng, number)
+    return with_pieces(rng, packets) if rng.random() < 0.33 else packets
 
 
 def random_packets(seed, count, kinds=tuple(KINDS)):

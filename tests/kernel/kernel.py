@@ -21,6 +21,7 @@ CLASSES = {"new": 1, "established": 2, "related": 3, "invalid": 4, "untracked": 
 NAMES = {number: name.upper() for name, number in CLASSES.items()}
 REPLY = 8
 SYSCTL = "/proc/sys/net/"
+FRAGMENT = 44
 
 
 def ruleset():
@@ -39,6 +40,13 @@ def ruleset():
 def write_sysctl(name, value):
     with open(SYSCTL + name.replace(".", "/"), "w") as file:
         file.write(str(value))
+
+
+def is_fragment(packet):
+    """Whether a packet is one; IPv6 ones as the generator makes them."""
+    if packet[0] >> 4 == 4:
+        return bool(int.from_bytes(packet[6:8], "big") & 0x3FFF)
+    return FRAGMENT in (packet[6], *packet[40:41])
 
 
 class Kernel:
@@ -72,7 +80,7 @@ class Kernel:
         fcntl.ioctl(file, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TUN | IFF_NO_PI))
         write_sysctl(f"ipv6.conf.{name}.router_solicitations", 0)
         write_sysctl(f"ipv6.conf.{name}.addr_gen_mode", 1)  # no address, so nothing of its own to say
-        self._ip("link", "set", name, "up")
+        self._ip("link", "set", name, "mtu", "65535", "up")  # what is fragmented was so before
         return file
 
     def _drain(self):
@@ -89,9 +97,9 @@ class Kernel:
             return None
 
     def configure(self, sysctls):
-        """Set ``nf_conntrack_*``."""
+        """Set ``nf_conntrack_*`` and ``ipfrag_*``."""
         for name, value in sysctls.items():
-            write_sysctl(f"netfilter.{name}", value)
+            write_sysctl(f"ipv4.{name}" if name.startswith("ipfrag_") else f"netfilter.{name}", value)
 
     def send(self, packet):
         """What the kernel makes of a ``generator.Packet``, and when (ns since the epoch)."""
@@ -99,15 +107,24 @@ class Kernel:
             time.sleep(packet.pause)
         now = time.time_ns()
         os.write(self._files[packet.side], packet.data)
-        out = self._read(self._files[1 - packet.side])
-        while out is not None and not self._is(packet.data, out):
-            out = self._read(self._files[1 - packet.side])
+        out = self._answer(packet)
         entry = self._conntrack.get(packet.flow) if packet.flow else None
         return Observation(*self._class(out), entry), now
+
+    def _answer(self, packet):
+        """What came out for a packet, or None. For a datagram that it completes that is the first of its fragments."""
+        found = None
+        while (out := self._read(self._files[1 - packet.side])) is not None:
+            if found is None and self._is(packet.data, out):
+                found = out
+        return found
 
     @staticmethod
     def _is(sent, out):
         """Whether what came out is what was sent (and not an error message of the kernel's own)."""
+        if is_fragment(sent):
+            ends = slice(12, 20) if sent[0] >> 4 == 4 else slice(8, 40)
+            return sent[0] >> 4 == out[0] >> 4 and sent[ends] == out[ends]
         return len(sent) == len(out) and sent[0] >> 4 == out[0] >> 4 and sent[-4:] == out[-4:]
 
     @staticmethod

@@ -4,12 +4,14 @@ from typing import NamedTuple
 
 
 class Entry(NamedTuple):
-    """What an entry says: state by name, status bits, seconds left; of SCTP both verification tags."""
+    """What an entry says: state by name, status bits, seconds left; of SCTP both verification tags; packets and
+    bytes of both directions."""
 
     state: str
     status: int
     timeout: int
     tags: tuple | None = None
+    counters: tuple | None = None
 
 
 class Observation(NamedTuple):

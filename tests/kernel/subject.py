@@ -41,8 +41,9 @@ class Subject:
         row = None if handle is None else self._tracker.get(handle)
         if row is None:
             return None
+        counters = tuple(int(row[name]) for name in ("orig_packets", "orig_bytes", "reply_packets", "reply_bytes"))
         tags = self._tracker.sctp_tags(handle)
-        return Entry(STATES[row["state"]], int(row["status"]), int(row["timeout"]), tags)
+        return Entry(STATES[row["state"]], int(row["status"]), int(row["timeout"]), tags, counters)
 
     def listing(self, now):
         """The table at a time, as fastct prints it."""
