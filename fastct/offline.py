@@ -200,19 +200,22 @@ def _blocks(source):
             source.damage.append(error)
 
 
-def _feed(source, tracker, packets, until):
+def _feed(source, tracker, packets, leaving, until):
     """Run the blocks of a source through the tracker; yields after each."""
     for frames in _blocks(source):
         part = until.cut(frames)
-        rows = tracker.process(part, rows=packets is not None)
+        rows = tracker.process(part, rows=packets is not None or leaving is not None)
         if packets is not None and len(rows):
             packets(rows)
+        if leaving is not None:
+            leaving(tracker.leaving(part, rows))
         yield
         if part is not frames:
             return
 
 
-def replay(source, tracker, *, connections=None, packets=None, events=None, at=None, progress=None):
+def replay(source, tracker, *, connections=None, packets=None, events=None, leaving=None, at=None,
+           progress=None):
     """Feed a capture through a tracker and hand on what comes out.
 
     Ctrl-C ends the reading, not the output: what had been read is handed on in full.
@@ -225,6 +228,8 @@ def replay(source, tracker, *, connections=None, packets=None, events=None, at=N
         Made with ``keep_ended`` if ``connections`` is given, with ``keep_events`` if ``events`` is.
     connections, packets, events : callable, optional
         Called with arrays of rows (CONNECTION_DTYPE, PACKET_DTYPE, EVENT_DTYPE).
+    leaving : callable, optional
+        Called with blocks of frames: the packets that leave. The tracker is made with ``keep_leaving`` then.
     at : int or datetime.timedelta, optional
         Stop before the first packet later than this (ns since the epoch, or a timedelta after the first packet);
         connections are then those alive at that time, and no others.
@@ -249,7 +254,7 @@ def replay(source, tracker, *, connections=None, packets=None, events=None, at=N
     interrupted = False
     held_most = HELD_ROWS
     try:
-        for _ in _feed(source, tracker, packets, until):
+        for _ in _feed(source, tracker, packets, leaving, until):
             ended.collect()
             happened.collect()
             if max(ended.rows, happened.rows) >= held_most:

@@ -29,7 +29,7 @@ def outputs(stack, args, main, files):
     paths = {kind: path for kind, path in {main: args.output, **files}.items() if path is not None}
     if main in paths and args.json:
         raise ConfigError("--json is the form of standard output; the ending of the file's name says another")
-    _apart(paths.values())
+    _apart([*paths.values(), *([args.write] if written(args) else [])])
     sinks = {}
 
     def add(kind, sink):
@@ -38,9 +38,26 @@ def outputs(stack, args, main, files):
 
     for kind, path in paths.items():
         add(kind, Writer(path, kind))
+    if written(args):
+        add("leaving", capture_writer(args.write))
     if main not in sinks:
         add(main, StandardOutput(main, ".jsonl" if args.json else ".txt", stop=not sinks))
     return sinks
+
+
+def capture_writer(path):
+    """What writes the packets that leave; the ending of the name says the format."""
+    if not path.endswith((".pcap", ".pcapng")) and not is_device(path):
+        raise ConfigError(f"{path}: the ending says the format; known for packets are .pcap, .pcapng")
+    try:
+        return capture.open_writer(path, None)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+
+
+def written(args):
+    """Whether the packets that leave are asked for."""
+    return getattr(args, "write", None) is not None
 
 
 def run(args, main, **files):
@@ -48,7 +65,8 @@ def run(args, main, **files):
     with ExitStack() as stack:
         source = stack.enter_context(capture.open(args.captures))
         sinks = outputs(stack, args, main, files)
-        tracker = tracker_from(args, keep_ended="connections" in sinks, keep_events="events" in sinks)
+        tracker = tracker_from(args, keep_ended="connections" in sinks, keep_events="events" in sinks,
+                               keep_leaving="leaving" in sinks)
         tally, progress = Tally(), Progress(args.quiet)
 
         def into(kind):
@@ -66,7 +84,8 @@ def run(args, main, **files):
 
         try:
             summary = replay(source, tracker, at=args.at, progress=progress, connections=into("connections"),
-                             packets=into("packets"), events=into("events"))
+                             packets=into("packets"), events=into("events"),
+                             leaving=sinks["leaving"].write_frames if "leaving" in sinks else None)
         finally:
             progress.clear()
     return report(args, summary, tally)
