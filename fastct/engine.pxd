@@ -33,12 +33,12 @@ cdef struct engine_stats_t:
 cdef struct engine_t:
     ct_t ct
     wire_opts_t wire
-    defrag_t defrag
     uint8_t checksum                      # checksum_mode
     uint64_t gc_at                        # packet time of the last step of the sweep
     uint32_t gc_lines                     # most buckets of a step
     engine_stats_t stats
     packet_t batch[BATCH]
+    defrag_t defrag                       # large, and rarely needed: behind what every packet touches
 
 cdef void engine_batch(engine_t* e, const frame_t* frames, Py_ssize_t n, packet_row_t* rows) noexcept nogil
 
