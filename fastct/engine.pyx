@@ -168,11 +168,11 @@ cdef inline void no_entry(ct_result_t* r, uint8_t state) noexcept nogil:
 
 
 cdef inline void raw(engine_t* e, packet_t* p) noexcept nogil:
-    """PREROUTING, raw: what the template says of every packet; then checksums, which conntrack is the first to ask."""
+    """PREROUTING, raw. Conntrack is the first to ask for transport checksums: who is not tracked is not asked."""
+    sums_pass(e, p)
     if cython.unlikely(e.ct.template.notrack and p.kind >= PACKET_INVALID):
         p.kind = PACKET_UNTRACKED
         p.reason = Reason.none
-    sums_pass(e, p)
 
 
 cdef void walk_other(engine_t* e, packet_t* p, const frame_t* frame, ct_result_t* r) noexcept nogil:

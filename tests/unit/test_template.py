@@ -45,9 +45,10 @@ def test_errors_belong_to_the_zone_of_what_they_quote():
 
 
 def test_notrack():
-    tracker = Tracker(seed=1)
+    tracker = Tracker(seed=1, checksum="on")
     crooked = p.tcp("10.0.0.1", "10.0.0.2", 1, 2, 3, 4, 0xFF)
-    for packet in (ASK, crooked, ASK6):
+    spoilt = p.udp("10.0.0.1", "10.0.0.2", 1, 2, b"x", bad_sum=True)
+    for packet in (ASK, crooked, spoilt, ASK6):
         row = send(tracker, packet, Template(notrack=True))
         assert state(row) == "UNTRACKED" and row["conn"] == 0 and row["reason"] == 0
     assert len(tracker) == 0
