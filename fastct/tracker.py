@@ -10,6 +10,7 @@ import numpy as np
 
 from fastct.capture.frames import LINKTYPE_ETHERNET, frames_from_bytes
 from fastct.conntrack.opts import SYSCTLS
+from fastct.control import change, handles_of, insert
 from fastct.engine import Engine
 from fastct.errors import ConfigError
 from fastct.snapshot import load, save
@@ -333,6 +334,52 @@ class Tracker:
         except struct.error as error:
             raise ConfigError(f"find: {error}") from None
         return self._engine.find(head + source.packed + target.packed, number, ids, zone)
+
+    def find_tuple(self, header, l4proto, ids):
+        """As ``find``, of a tuple in the form of packet headers: see ``Engine.find``."""
+        return self._engine.find(header, l4proto, ids)
+
+    def handles(self):
+        """The handles of the live connections, in the order of ``connections``: uint64 array."""
+        self._engine.gc()
+        return handles_of(self._engine, self._engine.order())
+
+    def insert_tuple(self, header, l4proto, ids, *, zone=0, timeout, status=0, state=0, mark=0):
+        """Make a connection without a packet, as ``conntrack -I`` does.
+
+        Parameters
+        ----------
+        header, l4proto, ids
+            Its tuple, as for ``Engine.find``.
+        timeout : int
+            Seconds.
+        status, state, mark : int
+            IPS_* bits that a user may set; index into ``records.STATES``.
+
+        Returns
+        -------
+        str
+            Empty, or the name of the errno that Linux gives.
+        """
+        why = insert(self._engine, header, l4proto, ids, zone, timeout, status, state)
+        if not why and mark:
+            self.mark(int(self.handles()[-1]), mark)
+        return why
+
+    def update(self, handle, *, timeout=None, status=0, state=None, mark=None):
+        """Change a connection as ``conntrack -U`` does; ``status``: bits to set.
+
+        Returns
+        -------
+        str
+            Empty, or the name of the errno that Linux gives.
+        """
+        if self._engine.slot_of(handle) is None:
+            return "ENOENT"
+        why = change(self._engine, handle, timeout, status, state)
+        if not why and mark is not None:
+            self.mark(handle, mark)
+        return why
 
     def get(self, handle):
         """The row of a connection, or None when it is gone."""
