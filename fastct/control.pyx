@@ -17,11 +17,12 @@ from fastct.conntrack.conn cimport (
     NO_SLOT,
     conn_t,
 )
+from fastct.conntrack.extra cimport extra_t, extras_of
 from fastct.conntrack.table cimport table_find, table_hasten, table_insert
 from fastct.engine cimport Engine, engine_t
-from fastct.wire.bytes cimport load_u16
-from fastct.wire.packet cimport PROTO_ICMP, PROTO_ICMPV6, key_hash, packet_t
-from fastct.wire.tuples cimport tuple_icmp, tuple_ports
+from fastct.wire.bytes cimport load_u16, swap32
+from fastct.wire.packet cimport PROTO_ICMP, PROTO_ICMPV6, PROTO_SCTP, key_hash, packet_t
+from fastct.wire.tuples cimport icmp_inverse, tuple_icmp, tuple_ports
 
 cdef enum:
     CHANGEABLE = IPS_SEEN_REPLY | IPS_ASSURED | IPS_FIXED_TIMEOUT
@@ -54,8 +55,13 @@ def handles_of(Engine engine not None, const uint64_t[::1] order not None):
     return made[:n]
 
 
+def is_answered(uint8_t l3proto, uint8_t type):
+    """Whether an ICMP type has one that answers it: others are no part of a tuple."""
+    return icmp_inverse(l3proto, type) != 0
+
+
 def insert(Engine engine not None, bytes header not None, uint8_t l4proto, bytes ids not None, uint16_t zone,
-           timeout_s, uint32_t status, uint8_t state):
+           timeout_s, uint32_t status, uint8_t state, uint32_t mark=0, tags=(0, 0)):
     """Make an entry; returns DONE or why not.
 
     Parameters
@@ -68,6 +74,9 @@ def insert(Engine engine not None, bytes header not None, uint8_t l4proto, bytes
         IPS_* bits that a user may set.
     state : int
         Index into ``records.STATES``; 0 where the protocol has none.
+    mark : int
+    tags : pair of int
+        Verification tags of SCTP, by direction.
     """
     cdef packet_t p
     cdef conn_t c
@@ -75,12 +84,11 @@ def insert(Engine engine not None, bytes header not None, uint8_t l4proto, bytes
     cdef const uint8_t* ip = <const uint8_t*><const char*>header
     cdef const uint8_t* l4 = <const uint8_t*><const char*>ids
     cdef uint32_t slot
+    cdef extra_t* x
     cdef uint64_t deadline = deadline_after(e, timeout_s)
     p.ip_version = ip[0] >> 4
     if len(ids) != 8 or len(header) != (20 if p.ip_version == 4 else 40):
         return INVALID
-    if status & ~CHANGEABLE:
-        return BUSY
     p.slot = NO_SLOT
     if l4proto == PROTO_ICMP or l4proto == PROTO_ICMPV6:
         if (p.ip_version == 4) != (l4proto == PROTO_ICMP):
@@ -94,6 +102,8 @@ def insert(Engine engine not None, bytes header not None, uint8_t l4proto, bytes
     slot = table_find(&e.ct.table, &p)
     if slot != NO_SLOT:
         return EXISTS
+    if status & ~CHANGEABLE:
+        return BUSY
     memset(&c, 0, sizeof(conn_t))
     c.key = p.key
     c.flags = p.flip
@@ -102,9 +112,16 @@ def insert(Engine engine not None, bytes header not None, uint8_t l4proto, bytes
     c.status = <uint16_t>(status | IPS_CONFIRMED)
     c.state = state
     c.number = <uint32_t>(e.ct.created + 1)
-    if table_insert(&e.ct.table, &p, &c, e.ct.now) == NO_SLOT:
+    if l4proto == PROTO_SCTP:
+        c.proto.sctp.tag[0], c.proto.sctp.tag[1] = swap32(tags[0]), swap32(tags[1])
+    slot = table_insert(&e.ct.table, &p, &c, e.ct.now)
+    if slot == NO_SLOT:
         return NO_MEMORY
     e.ct.created += 1
+    if mark:
+        x = extras_of(&e.ct.extras, &e.ct.table.conns[slot])
+        if x != NULL:
+            x.mark = mark
     return DONE
 
 

@@ -344,7 +344,7 @@ class Tracker:
         self._engine.gc()
         return handles_of(self._engine, self._engine.order())
 
-    def insert_tuple(self, header, l4proto, ids, *, zone=0, timeout, status=0, state=0, mark=0):
+    def insert_tuple(self, header, l4proto, ids, *, zone=0, timeout, status=0, state=0, mark=0, tags=(0, 0)):
         """Make a connection without a packet, as ``conntrack -I`` does.
 
         Parameters
@@ -355,16 +355,15 @@ class Tracker:
             Seconds.
         status, state, mark : int
             IPS_* bits that a user may set; index into ``records.STATES``.
+        tags : pair of int
+            Verification tags of SCTP, by direction.
 
         Returns
         -------
         str
             Empty, or the name of the errno that Linux gives.
         """
-        why = insert(self._engine, header, l4proto, ids, zone, timeout, status, state)
-        if not why and mark:
-            self.mark(int(self.handles()[-1]), mark)
-        return why
+        return insert(self._engine, header, l4proto, ids, zone, timeout, status, state, mark, tags)
 
     def update(self, handle, *, timeout=None, status=0, state=None, mark=None):
         """Change a connection as ``conntrack -U`` does; ``status``: bits to set.

@@ -160,11 +160,11 @@ def _set_family(request, family):
 
 def _set_address(request, letter, text):
     plain, slash, length = text.partition("/")
+    address = _address(plain)
+    _set_family(request, address.version)
     if slash and letter not in "sd":
         names = {row[0]: row[2] for row in OPTIONS}
         raise Failure(f"CIDR notation unavailable for `--{names[letter]}'")
-    address = _address(plain)
-    _set_family(request, address.version)
     request.addresses[letter] = address
     if slash:
         bits = number(length)
@@ -362,9 +362,6 @@ def _set_command(request, letter, value, stream):
 def _check(request):
     """What goes with what."""
     command, letters = request.command, request.letters
-    for mask, address, name in (("{", "s", "src"), ("}", "d", "dst")):
-        if mask in letters and address not in letters:
-            raise Failure(f"Can't use --mask-{name} without --{name}")
     if request.table in TABLES[2:] and command not in "L":
         raise Failure(f"Can't do that command with tables `{TABLES[2]}' and `{TABLES[3]}'")
     illegal = ILLEGAL.get(f"{command} {request.table}", ILLEGAL.get(command, ""))
@@ -373,6 +370,9 @@ def _check(request):
             raise Failure(f"Illegal option `--{name}' with this command")
         if letter not in letters and letter in REQUIRED.get(command, ""):
             raise Failure(f"You need to supply the `--{name}' option for this command")
+    for mask, address, name in (("{", "s", "src"), ("}", "d", "dst")):
+        if mask in letters and address not in letters:
+            raise Failure(f"Can't use --mask-{name} without --{name}")
     if command == "L" and "z" in letters and letters & set(FILTERS):
         raise Failure("Can't use -z with filtering parameters")
     if command in ("G", "I", "A") and request.table == "conntrack":

@@ -1,4 +1,6 @@
 """What the commands of conntrack(8) do to a tracker, and what they print."""
+import errno
+import os
 import socket
 import struct
 import sys
@@ -20,6 +22,7 @@ ERRORS = {control.EXISTS: "Such conntrack exists, try -U to update", control.INV
           control.BUSY: "Device or resource busy", control.NO_MEMORY: "Not enough memory",
           control.NOT_PERMITTED: "sorry, you must be root or get CAP_NET_ADMIN capability to do this",
           "ENOENT": "such conntrack doesn't exist", "EOPNOTSUPP": "Operation not supported"}
+SCTP = socket.IPPROTO_SCTP
 IN_USE = 1      # who looks at one connection holds it
 
 
@@ -30,8 +33,8 @@ def _failed(why):
 class _Printer:
     """Rows to standard output, in the form that ``-o`` asks for."""
 
-    def __init__(self, request):
-        self._output, self._command = request.output, request.command
+    def __init__(self, request, tracker):
+        self._output, self._command, self._tracker = request.output, request.command, tracker
         self._begun = request.command == "D"        # an XML list of what was deleted has no frame
         self.shown = 0
 
@@ -46,7 +49,8 @@ class _Printer:
                 self._begun = True
             sys.stdout.writelines(xml_flows(rows))
         elif "save" in self._output:
-            sys.stdout.writelines(save_lines(rows, "-D" if self._command == "D" else "-A"))
+            tags = tags_of(self._tracker) if SCTP in rows["l4proto"] else {}
+            sys.stdout.writelines(save_lines(rows, "-D" if self._command == "D" else "-A", tags))
         else:
             sys.stdout.write(format_connections(rows, extended="extended" in self._output,
                                                 ids="id" in self._output).decode())
@@ -56,6 +60,13 @@ class _Printer:
         if "xml" in self._output and self.shown and self._command == "L":
             sys.stdout.write(XML_END)
         sys.stdout.flush()
+
+
+def tags_of(tracker):
+    """The verification tags of all SCTP associations, by number of the connection."""
+    rows, handles = tracker.connections(), tracker.handles()
+    return {int(row["conn"]): tracker.sctp_tags(handle)
+            for row, handle in zip(rows, handles.tolist(), strict=True) if row["l4proto"] == SCTP}
 
 
 # ---- what names one connection
@@ -95,7 +106,7 @@ def _list(request, tracker, say):
         raise _failed(control.INVALID)
     if "z" in request.letters:
         raise _failed("EOPNOTSUPP")
-    printer = _Printer(request)
+    printer = _Printer(request, tracker)
     if request.table == "conntrack":
         for rows in tracker.connection_blocks():
             printer.write(rows[selected(request, rows)])
@@ -105,7 +116,9 @@ def _list(request, tracker, say):
 
 
 def _get(request, tracker, say):
-    if not {"s", "d"} <= request.addresses.keys():
+    kind = request.fields.get("icmp_type")
+    if not {"s", "d"} <= request.addresses.keys() or (
+            kind is not None and not control.is_answered(request.addresses["s"].version, kind)):
         raise _failed(control.INVALID)
     handle = tracker.find_tuple(*_tuple_of(request))
     if handle is None:
@@ -113,7 +126,7 @@ def _get(request, tracker, say):
     rows = np.array([tracker.get(handle)])
     rows = rows[selected(request, rows)]
     rows["use"] += IN_USE
-    printer = _Printer(request)
+    printer = _Printer(request, tracker)
     printer.write(rows)
     printer.close()
     say(f"{len(rows)} flow entries have been shown.")
@@ -121,13 +134,13 @@ def _get(request, tracker, say):
 
 
 def _delete(request, tracker, say):
-    printer = _Printer(request)
+    printer = _Printer(request, tracker)
     rows, handles = tracker.connections(), tracker.handles()
     chosen = selected(request, rows)
-    for handle in handles[chosen].tolist():
-        tracker.delete(handle)
     printer.write(rows[chosen])
     printer.close()
+    for handle in handles[chosen].tolist():
+        tracker.delete(handle)
     say(f"{printer.shown} flow entries have been deleted.")
     return 0 if printer.shown else 1
 
@@ -137,10 +150,13 @@ def _create(request, tracker, say):
         raise _failed("EOPNOTSUPP")
     why = tracker.insert_tuple(*_tuple_of(request), zone=request.zones.get("w", 0), timeout=request.timeout,
                                status=request.status or 0, state=request.fields.get("state", 0),
-                               mark=request.mark[0] if request.mark else 0)
+                               mark=request.mark[0] if request.mark else 0,
+                               tags=(request.fields.get("orig_vtag", 0), request.fields.get("reply_vtag", 0)))
     done = not why
-    if why and not (why == control.EXISTS and request.command == "A"):
+    if why and request.command == "I":
         raise _failed(why)
+    if why not in ("", control.EXISTS):
+        raise Failure(f"Operation failed: {os.strerror(getattr(errno, why))}", Failure.OTHER)
     say(f"{int(done)} flow entries have been {'added' if request.command == 'A' else 'created'}.")
     return 0
 
@@ -163,7 +179,7 @@ def _changes(request, row):
 
 
 def _update(request, tracker, say):
-    printer = _Printer(request)
+    printer = _Printer(request, tracker)
     rows, handles = tracker.connections(), tracker.handles()
     chosen = selected(request, rows)
     for row, handle in zip(rows[chosen], handles[chosen].tolist(), strict=True):

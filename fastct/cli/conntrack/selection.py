@@ -5,6 +5,9 @@ SIDES = {"s": "orig_src", "d": "orig_dst", "r": "reply_src", "q": "reply_dst"}
 MASKS = {"s": "{", "d": "}"}
 EXPECTED_PORTS = {"n": ("reply_dst", "orig_src", "reply_dport"), "g": ("reply_src", "orig_dst", "reply_sport")}
 
+# A timeout is looked at only if one of these is given, too.
+COMPARED = set("sdrqpmuw()")
+
 
 def _bytes(address):
     return np.frombuffer(address.packed.ljust(16, b"\0"), dtype=np.uint8)
@@ -45,9 +48,9 @@ def _values_fit(request, rows):
         fits &= rows["mark"] & np.uint32(mask) == value
     if request.status is not None:
         fits &= rows["status"] & request.status == request.status
-    if request.unreplied:
+    if request.unreplied and request.command == "L":       # conntrack asks the kernel, and only there
         fits &= rows["status"] & 2 == 0
-    if request.timeout is not None:
+    if request.timeout is not None and request.letters & COMPARED:
         fits &= rows["timeout"] == request.timeout
     if "state" in request.fields:
         fits &= rows["state"] == request.fields["state"]
@@ -70,7 +73,8 @@ def selected(request, rows):
             fits &= _address_fits(request, letter, rows)
     for letter in request.nat:
         fits &= _nat_fits(request, letter, rows)
-    for name, value in request.fields.items():
-        if name in rows.dtype.names and name != "state":
-            fits &= rows[name] == value
+    for name, value in request.fields.items() if request.protocol_name != "gre" else ():    # conntrack ignores keys
+        column = f"orig_{name}" if name in ("sport", "dport") else name
+        if column in rows.dtype.names and name != "state":
+            fits &= rows[column] == value
     return fits & _values_fit(request, rows) if request.command != "U" else fits
