@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,7 +25,7 @@ def insert(
     status: int,
     state: int,
     mark: int = 0,
-    tags: tuple[int, int] = (0, 0),
+    tags: Sequence[int] = (0, 0),
 ) -> str: ...
 def change(
     engine: Engine, handle: int, timeout_s: int | None = None, status: int = 0, state: int | None = None

@@ -19,6 +19,8 @@ COMMANDS = {
     "track": "track captures: print the connections and a summary",
     "events": "NEW, UPDATE and DESTROY of connections, as conntrack -E prints them",
     "conntrack": "conntrack(8)'s command line on a snapshot",
+    "ct": "connections in the columns of cilium bpf ct list",
+    "nat": "translations in the columns of cilium bpf nat list",
     "bench": "measure the core on this machine",
 }
 

@@ -90,7 +90,7 @@ def filters(rng):
             address = rng.choice(ADDRESSES[rng.choice((family, family, family, 10 - family))])
             words += [f"-{letter}", address + rng.choice(("", "", "/24", "/8", "/0", "/129", "/x"))]
     choices = [("-f", ("ipv4", "ipv6", "foo")), ("-m", ("5", "0x10/0x10", "7/1", "foo", "5/0")), ("-u", STATUS),
-               ("-w", ("0", "7", "0x7", "foo")), ("--orig-zone", ("7",)), ("-t", (str(STEP), "foo")),
+               ("-w", ("0", "7", "0x7", "foo")), ("--orig-zone", ("7",)), ("-t", ("5", "foo")),
                ("--mask-src", ("255.255.0.0", "ffff::", "foo")), ("-e", ("NEW",)), ("-b", ("100",)),
                ("--sport", ("1000",)), ("--state", ("CLOSE",)), ("--foo", ("1",))]
     for option, values in choices:
@@ -120,6 +120,7 @@ def command_line(rng):
         words = create(rng)
         while {"gre", "udplite", "50", "EXPECTED"} & set(words):
             words = create(rng)
+        words[words.index("-t") + 1] = str(STEP * rng.randrange(10, 10_000))     # not what it has already
         return ["-U", *words[1:]]
     if kind == "other":
         return rng.choice((["-C"], ["-C", "expect"], ["-L", "expect"], ["-L", "dying"], ["-L", "foo"], ["-L", "-D"],

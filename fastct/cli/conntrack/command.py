@@ -181,17 +181,21 @@ def _set_mask(request, letter, text):
 
 
 def _set_nat(request, letter, text):
+    address = port = None
+    if text is not None:
+        address, port = _translation(text)
+        _set_family(request, address.version)
+    request.nat[letter] = address, port
     if "j" in request.letters and request.letters & {"n", "g"}:
         raise Failure("cannot specify `--src-nat' or `--dst-nat' with `--any-nat'")
-    if text is None:
-        request.nat[letter] = None, None
-        return
+
+
+def _translation(text):
+    """An address and its port, or None."""
     plain, colon, port = text.rpartition(":") if text.count(":") == 1 else (text, "", "")
     if colon and not (port.isdigit() and int(port) < 65536):
         raise Failure(f"Invalid port `{port}'")
-    address = _address(plain)
-    _set_family(request, address.version)
-    request.nat[letter] = address, int(port) if colon else None
+    return _address(plain), int(port) if colon else None
 
 
 def _set_status(request, letter, text):

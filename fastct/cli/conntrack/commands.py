@@ -11,6 +11,7 @@ from fastct import control
 from fastct.cli.conntrack.command import Failure
 from fastct.cli.conntrack.selection import selected
 from fastct.errors import ConfigError
+from fastct.export.fields import DIRECTIONS, SCTP
 from fastct.export.lines import format_connections
 from fastct.export.save import save_lines
 from fastct.export.statistics import statistics_line
@@ -22,7 +23,6 @@ ERRORS = {control.EXISTS: "Such conntrack exists, try -U to update", control.INV
           control.BUSY: "Device or resource busy", control.NO_MEMORY: "Not enough memory",
           control.NOT_PERMITTED: "sorry, you must be root or get CAP_NET_ADMIN capability to do this",
           "ENOENT": "such conntrack doesn't exist", "EOPNOTSUPP": "Operation not supported"}
-SCTP = socket.IPPROTO_SCTP
 IN_USE = 1      # who looks at one connection holds it
 
 
@@ -63,9 +63,12 @@ class _Printer:
 
 
 def tags_of(tracker):
-    """The verification tags of all SCTP associations, by number of the connection."""
+    """The verification tags of all SCTP associations, by number of the connection.
+
+    As conntrack takes and shows them: their bytes, in network order, read in the machine's.
+    """
     rows, handles = tracker.connections(), tracker.handles()
-    return {int(row["conn"]): tracker.sctp_tags(handle)
+    return {int(row["conn"]): [socket.htonl(tag) for tag in tracker.sctp_tags(handle)]
             for row, handle in zip(rows, handles.tolist(), strict=True) if row["l4proto"] == SCTP}
 
 
@@ -151,7 +154,7 @@ def _create(request, tracker, say):
     why = tracker.insert_tuple(*_tuple_of(request), zone=request.zones.get("w", 0), timeout=request.timeout,
                                status=request.status or 0, state=request.fields.get("state", 0),
                                mark=request.mark[0] if request.mark else 0,
-                               tags=(request.fields.get("orig_vtag", 0), request.fields.get("reply_vtag", 0)))
+                               tags=[socket.htonl(request.fields.get(f"{side}_vtag", 0)) for side in DIRECTIONS])
     done = not why
     if why and request.command == "I":
         raise _failed(why)
