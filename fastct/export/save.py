@@ -3,6 +3,7 @@ from fastct.export.fields import GRE, ICMP, SCTP, address_of, protocol_of, state
 
 # What a user may have set, in the order in which conntrack names it.
 STATUS_WORDS = (("SEEN_REPLY", 1 << 1), ("ASSURED", 1 << 2), ("FIXED_TIMEOUT", 1 << 10), ("EXPECTED", 1))
+DCCP = 33
 PORTS = ("sport", "dport", "reply-port-src", "reply-port-dst")
 KEYS = ("srckey", "dstkey", "reply-key-src", "reply-key-dst")
 COLUMNS = ("orig_sport", "orig_dport", "reply_sport", "reply_dport")
@@ -20,6 +21,8 @@ def _protocol(row, tags):
         return
     if protocol in ICMP:
         yield from (f"--{name}-{part} {row[f'icmp_{part}']}" for part in ("type", "code", "id"))
+        return
+    if protocol == DCCP:        # without a tracker of it, Linux has nothing more
         return
     options = KEYS if protocol == GRE else PORTS
     yield from (f"--{option} {row[column]}" for option, column in zip(options, COLUMNS, strict=True))
