@@ -18,7 +18,8 @@ cdef packed struct extra_image_t:
     uint8_t labels[16]
     uint8_t has_labels
     uint8_t helper
-    uint8_t reserved[2]
+    uint8_t policy           # number of its timeout policy, if it has one
+    uint8_t reserved
 
 cdef packed struct expect_image_t:
     uint64_t master          # number

@@ -31,6 +31,7 @@ from fastct.conntrack.arena cimport arena_grow
 from fastct.conntrack.conn cimport (
     CONN_FLIP,
     CONN_HELPED,
+    CONN_POLICY,
     IPS_ASSURED,
     IPS_CONFIRMED,
     IPS_EXPECTED,
@@ -86,7 +87,7 @@ cdef enum:
     LINES_SPARE = 1 << 20        # lines of the index that an emptied table may have kept: 64 MiB
     SCALE_MAX = 14
     STATUS_KNOWN = IPS_EXPECTED | IPS_SEEN_REPLY | IPS_ASSURED | IPS_CONFIRMED | IPS_FIXED_TIMEOUT | IPS_HELPER
-    FLAGS_KNOWN = CONN_FLIP | CONN_HELPED
+    FLAGS_KNOWN = CONN_FLIP | CONN_HELPED | CONN_POLICY
     EXPECTING_MAX = 255          # of one class of one master: its counter has eight bits
 
 cdef uint64_t TIMEOUT_MAX_NS = <uint64_t>0xFFFFFFFF * 1000000000
@@ -173,6 +174,7 @@ def state_numbers(Engine engine not None):
         "expect_sweep": e.ct.expects.sweep,
         "candidates": e.ct.probation.tail - e.ct.probation.head,
         "pressure": e.ct.pressure,
+        "policies": engine.policies,
     }
 
 
@@ -201,7 +203,7 @@ cdef uint32_t count_block(const table_t* t, uint32_t* end) noexcept nogil:
 cdef void put_extra(const extra_t* x, extra_image_t* image) noexcept nogil:
     memset(image, 0, sizeof(extra_image_t))
     image.master, image.mark = x.master, x.mark
-    image.has_labels, image.helper = x.has_labels, x.helper
+    image.has_labels, image.helper, image.policy = x.has_labels, x.helper, x.policy
     memcpy(image.labels, x.labels, sizeof(x.labels))
     memcpy(image.state, x.state, sizeof(x.state))
 
@@ -326,6 +328,16 @@ cdef int take_counters(engine_t* e, dict state) except -1:
     return 0
 
 
+cdef int take_policies(Engine engine, policies) except -1:
+    """The timeout policies: sets of timeouts, each different, by number."""
+    if not isinstance(policies, list) or not all(isinstance(timeouts, dict) for timeouts in policies):
+        raise ValueError("policies: not sets of timeouts")
+    for number, timeouts in enumerate(policies):
+        if engine._policy(timeouts) != number:
+            raise ValueError("policies: two are the same")
+    return 0
+
+
 def engine_from(dict state not None, dict settings not None, bint keep_ended=False, bint keep_events=False, key=None):
     """An engine with the numbers of ``state``, still without its connections.
 
@@ -353,6 +365,7 @@ def engine_from(dict state not None, dict settings not None, bint keep_ended=Fal
         checksum=str(state.get("checksum")), keep_ended=keep_ended, keep_events=keep_events,
         **{name: value for name, value in settings.items() if name != "sysctls"})
     engine.configure(settings["sysctls"], settings["personality"])
+    take_policies(engine, state.get("policies"))
     cdef engine_t* e = engine.e
     cdef table_t* t = &e.ct.table
     cdef int i
@@ -370,6 +383,13 @@ def engine_from(dict state not None, dict settings not None, bint keep_ended=Fal
     if lines and key is None and not table_lines(t, <uint32_t>lines):
         raise ValueError("lines: no room for the index")
     return engine
+
+
+# What the records of a snapshot go into.
+cdef struct loading_t:
+    engine_t* e
+    uint8_t policies         # timeout policies that there are
+    bint placed              # into the places that the records name
 
 
 cdef bint tcp_is_sound(const tcp_conn_t* tcp) noexcept nogil:
@@ -432,24 +452,30 @@ cdef bint packet_of(engine_t* e, packet_t* p, const conn_t* c, const addr6_t* ad
     return not p.flip
 
 
-cdef fault_t check_extra(const conn_t* c, const extra_image_t* image, extra_t* x, uint64_t created) noexcept nogil:
+cdef fault_t check_extra(const conn_t* c, const extra_image_t* image, extra_t* x,
+                         const loading_t* loading) noexcept nogil:
     """Fill ``x``, but for what belongs to others, if the connection may have that; ``image``: NULL, it has none."""
     memset(x, 0, sizeof(extra_t))
     if image != NULL:
-        if image.master > created or image.has_labels > 1 or image.reserved[0] or image.reserved[1]:
+        if image.master > loading.e.ct.created or image.has_labels > 1 or image.reserved:
+            return BAD_EXTRA
+        if image.policy >= loading.policies and (image.policy or c.flags & CONN_POLICY):
             return BAD_EXTRA
         x.master, x.mark = image.master, image.mark
-        x.has_labels, x.helper = image.has_labels, image.helper
+        x.has_labels, x.helper, x.policy = image.has_labels, image.helper, image.policy
         memcpy(x.labels, image.labels, sizeof(x.labels))
         memcpy(x.state, image.state, sizeof(x.state))
         if not helper_is_sound(x, c.key.l3proto, c.key.l4proto):
             return BAD_EXTRA
+    elif c.flags & CONN_POLICY:
+        return BAD_EXTRA
     return GOOD if (x.helper != 0) == (c.flags & CONN_HELPED != 0) else BAD_EXTRA
 
 
-cdef fault_t take_record(engine_t* e, const conn_image_t* image, const addr6_t* addr6, const extra_image_t* extra,
-                         bint placed) noexcept nogil:
+cdef fault_t take_record(const loading_t* loading, const conn_image_t* image, const addr6_t* addr6,
+                         const extra_image_t* extra) noexcept nogil:
     """Put one connection into the table. ``addr6``, ``extra``: NULL, or what belongs to it."""
+    cdef engine_t* e = loading.e
     cdef packet_t p
     cdef conn_t c = image.conn
     cdef extra_t x
@@ -458,7 +484,7 @@ cdef fault_t take_record(engine_t* e, const conn_image_t* image, const addr6_t* 
     cdef uint32_t slot
     cdef fault_t fault = check_record(e, image)
     if fault == GOOD:
-        fault = check_extra(&c, extra, &x, e.ct.created)
+        fault = check_extra(&c, extra, &x, loading)
     if fault != GOOD:
         return fault
     if not packet_of(e, &p, &c, addr6, ip):
@@ -467,7 +493,7 @@ cdef fault_t take_record(engine_t* e, const conn_image_t* image, const addr6_t* 
     c.extra = NO_EXTRA
     if table_find(&e.ct.table, &p) != NO_SLOT:
         return TWICE
-    if placed:
+    if loading.placed:
         slot = table_insert_at(&e.ct.table, &p, &c, e.ct.now, image.place)
     else:
         slot = table_insert(&e.ct.table, &p, &c, e.ct.now)
@@ -504,7 +530,7 @@ cdef bint open_block(block_t* b, const uint8_t* data, size_t size) noexcept nogi
                     + b.nx * <size_t>sizeof(extra_image_t))
 
 
-cdef fault_t take_next(engine_t* e, block_t* b, bint placed) noexcept nogil:
+cdef fault_t take_next(const loading_t* loading, block_t* b) noexcept nogil:
     """Put in the next connection of a block, with what belongs to it."""
     cdef const conn_image_t* image = b.images
     cdef const addr6_t* addr6 = NULL
@@ -522,7 +548,7 @@ cdef fault_t take_next(engine_t* e, block_t* b, bint placed) noexcept nogil:
         b.extras += 1
         b.nx -= 1
     b.images += 1
-    return take_record(e, image, addr6, extra, placed)
+    return take_record(loading, image, addr6, extra)
 
 
 def take_connections(Engine engine not None, const uint8_t[::1] block not None, bint placed=True):
@@ -541,13 +567,15 @@ def take_connections(Engine engine not None, const uint8_t[::1] block not None, 
         For a record that the tracker cannot have made. The engine is of no use then.
     """
     cdef block_t b
+    cdef loading_t loading
     cdef uint32_t i = 0
     cdef fault_t fault = GOOD
     if block.shape[0] == 0 or not open_block(&b, &block[0], block.shape[0]):
         raise ValueError("connections: not of the length they should have")
+    loading.e, loading.policies, loading.placed = engine.e, <uint8_t>len(engine.policies), placed
     with cython.critical_section(engine), nogil:
         while i < b.n and fault == GOOD:
-            fault = take_next(engine.e, &b, placed)
+            fault = take_next(&loading, &b)
             i += 1
     if fault == GOOD and b.n6:
         fault = BAD_ADDRESSES

@@ -92,6 +92,8 @@ def written(tmp_path_factory):
     """A tracker with connections of every kind, and its snapshot."""
     tracker = fastct.Tracker(seed=1, sysctls={"nf_conntrack_tcp_loose": 0}, auto_helpers=True, max_entries=1000)
     tracker.process_bytes(*traffic(3, 400), RAW)
+    zone = fastct.Template(zone=7, timeouts={"nf_conntrack_udp_timeout": 77})
+    tracker.process_bytes([p.udp(FTP, DATA, 5, 6)], [tracker.now], RAW, template=zone)
     for i in range(4):
         tracker.process_bytes(dialogue(2000 + 7 * i)[:6 + i % 2 * 3], [tracker.now] * (6 + i % 2 * 3), RAW)
     assert len(tracker.expectations()) == 4
@@ -151,10 +153,15 @@ def test_helpers_masters_and_marks(tmp_path_factory, seed, n, share, limit):
         if handle is not None:
             whole.mark(handle, port)
             whole.label(handle, bytes(range(16)))
+    template = fastct.Template(zone=7, helper="ftp", timeouts={"nf_conntrack_tcp_timeout_established": 77})
+    other, _ = helped(3, seed)
+    whole.process_bytes(other[:9], [times[-1]] * 9, RAW, template=template)
     whole.drain_ended(), whole.drain_events()
     whole.save(path)
     again = fastct.Tracker.from_snapshot(path, **KEEP)
     assert again._engine.selfcheck() == []
+    for tracker in (whole, again):
+        tracker.process_bytes(other[9:], [times[-1]] * len(other[9:]), RAW, template=template)
     for tracker in (whole, again):
         tracker.process_bytes(packets[cut:], times[cut:], RAW)
     expected = [sorted(row.tobytes() for row in tracker.expectations()) for tracker in (whole, again)]
