@@ -1,7 +1,8 @@
 """The table of helpers, and which connections get one; records are in ``helper.pxd``."""
 from libc.stdint cimport uint8_t, uint16_t
 
-from fastct.conntrack.helpers.ftp cimport ftp_help
+from fastct.conntrack.extra cimport HELPER_WORDS
+from fastct.conntrack.helpers.ftp cimport ftp_help, ftp_is_sound
 from fastct.conntrack.helpers.tftp cimport tftp_help
 from fastct.wire.bytes cimport swap16
 from fastct.wire.packet cimport PROTO_TCP, PROTO_UDP
@@ -32,6 +33,7 @@ for _number, (_protocol, _families, _port, _classes) in enumerate(TABLE.values()
     for _kind, (_most, _timeout) in enumerate(_classes):
         _rows[_number + 1].max_expected[<int>_kind] = _most
         _rows[_number + 1].timeout_s[<int>_kind] = _timeout
+_rows[<int>HELPERS.index("ftp")].sound = ftp_is_sound
 
 
 cdef helper_t* helper_rows() noexcept nogil:
@@ -42,6 +44,23 @@ cdef helper_t* helper_rows() noexcept nogil:
 cdef bint helper_run(help_t* h) noexcept nogil:
     """Let the connection's helper read the packet. False: Linux drops it."""
     return _rows[h.x.helper].help(h)
+
+
+cdef bint helper_is_sound(const extra_t* x, uint8_t l3proto, uint8_t l4proto) noexcept nogil:
+    """Whether a connection of these protocols may have the helper that an extra from a file names, and its words."""
+    cdef const helper_t* row
+    cdef int i
+    if x.helper >= HELPERS_MAX:
+        return False
+    row = &_rows[x.helper]
+    if x.helper and (row.help == NULL or row.l4proto != l4proto or not row.families & (1 if l3proto == 4 else 2)):
+        return False
+    if row.sound != NULL:
+        return row.sound(x.state)
+    for i in range(HELPER_WORDS):
+        if x.state[i]:
+            return False
+    return True
 
 
 # ---- which connections get one
