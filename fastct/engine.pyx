@@ -61,6 +61,7 @@ from fastct.conntrack.defrag cimport (
 from fastct.conntrack.extra cimport extra_t, extras_of
 from fastct.conntrack.fragqueue cimport piece_frame, piece_t
 from fastct.conntrack.helper cimport assignments_set
+from fastct.conntrack.local cimport locals_set
 from fastct.conntrack.log cimport log_t
 from fastct.conntrack.opts cimport OPT_CHECKSUM, OPT_MAX, OPT_UDPLITE_PSEUDO, ct_opts_t, opts_set
 from fastct.conntrack.table cimport (
@@ -412,6 +413,8 @@ cdef class Engine:
         Every helper on its usual port, too.
     on_full : {"drop", "untracked"}
         What becomes of a packet whose connection finds no room.
+    local : sequence of str
+        Addresses of the host itself, with the length of their network's prefix: "10.1.1.2/24".
 
     Raises
     ------
@@ -421,7 +424,7 @@ cdef class Engine:
 
     def __cinit__(self, bytes secret not None, dict sysctls not None, str checksum not None="auto",
                   str personality not None="6.18", bint keep_ended=False, bint keep_events=False, dict helpers=None,
-                  bint auto_helpers=False, str on_full not None="drop"):
+                  bint auto_helpers=False, str on_full not None="drop", local=()):
         modes = {"on": CHECKSUM_ON, "off": CHECKSUM_OFF, "auto": CHECKSUM_AUTO}
         if len(secret) != sizeof(hash_key_t):
             raise ConfigError(f"the hash key has {sizeof(hash_key_t)} bytes, got {len(secret)}")
@@ -447,6 +450,7 @@ cdef class Engine:
         defrag_init(&e.defrag, &e.ct.opts, &e.wire)
         self.configure(sysctls, personality)
         assignments_set(&e.ct.assignments, helpers or {}, auto_helpers)
+        locals_set(&e.ct.local, local)
         limit = e.ct.opts.value[OPT_MAX]
         ct_init(&e.ct, limit if 0 < limit < SLOTS_MAX else SLOTS_MAX)
 

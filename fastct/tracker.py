@@ -119,6 +119,10 @@ class Tracker:
         ``{"tcp/21": "ftp", "udp/69": "tftp"}``. Without one, nothing is RELATED but ICMP errors.
     auto_helpers : bool
         Every helper on its usual port, too: what Linux did before 6.0.
+    local : sequence of str
+        Addresses of the host that the packets were captured on, with the length of their network's prefix:
+        ``["10.1.1.2/24"]``. The helper netbios-ns needs it: of a broadcast question of this host's it expects
+        answers from the whole network.
 
     Raises
     ------
@@ -128,13 +132,13 @@ class Tracker:
 
     def __init__(self, *, sysctls=None, max_entries=0, checksum="auto", seed=None, personality="6.18",
                  keep_ended=False, keep_events=False, helpers=None, auto_helpers=False, on_full="drop",
-                 keep_leaving=False):
+                 keep_leaving=False, local=()):
         self._sysctls, self._personality = dict(sysctls or {}), personality
         if max_entries:
             self._sysctls["nf_conntrack_max"] = max_entries
         self._engine = Engine(secret_from(seed), self._sysctls, checksum=checksum, personality=personality,
                               keep_ended=keep_ended, keep_events=keep_events, helpers=helpers,
-                              auto_helpers=auto_helpers, on_full=on_full)
+                              auto_helpers=auto_helpers, on_full=on_full, local=local)
         self._template = None
         self._engine.keep_leaving = keep_leaving
         self.gc = GarbageCollector(self._engine)

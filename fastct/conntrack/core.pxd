@@ -6,6 +6,7 @@ from fastct.conntrack.early_drop cimport probation_t
 from fastct.conntrack.expect cimport expect_t, expects_t
 from fastct.conntrack.extra cimport extras_t
 from fastct.conntrack.helper cimport assignments_t
+from fastct.conntrack.local cimport locals_t
 from fastct.conntrack.log cimport log_t
 from fastct.conntrack.opts cimport ct_opts_t
 from fastct.conntrack.table cimport table_t
@@ -62,6 +63,7 @@ cdef struct ct_t:
     expects_t expects
     assignments_t assignments
     template_t template
+    locals_t local
     ct_opts_t opts
     ct_opts_t policies[POLICIES_MAX]
     uint64_t now             # packet time, ns; never goes back

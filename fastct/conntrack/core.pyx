@@ -18,6 +18,7 @@ from fastct.conntrack.conn cimport (
     DIR_REPLY,
     IPS_CONFIRMED,
     IPS_EXPECTED,
+    IPS_FIXED_TIMEOUT,
     IPS_HELPER,
     IPS_SEEN_REPLY,
     NO_SLOT,
@@ -270,8 +271,9 @@ cdef void attach(ct_t* ct, packet_t* p, uint32_t slot, const expect_t* expected,
     cdef extra_t* master
     cdef ends_t ends
     packet_ends(p, &ends)
-    helper = expected.assign if expected != NULL else 0
-    if not helper:
+    if expected != NULL:
+        helper = expected.assign         # or none: neither template nor assignment is for what was expected
+    else:
         helper = ct.template.helper
         if not helper:
             helper = helper_for(&ct.assignments, ends.l3proto, ends.l4proto, ends.dport)
@@ -307,7 +309,9 @@ cdef bint helper_input(ct_t* ct, packet_t* p, uint32_t slot, const ct_result_t* 
     h.c = &ct.table.conns[slot]
     h.x = &ct.extras.items[h.c.extra]
     h.direction, h.established, h.now = r.direction, r.state == CT_STATE_ESTABLISHED, ct.now
+    h.local = &ct.local
     h.refresh_s = 0
+    h.refusal_passes = False
     h.n = 0
     packet_ends(p, &h.ends[r.direction])
     h.ends[1 - r.direction] = h.ends[r.direction]
@@ -316,6 +320,17 @@ cdef bint helper_input(ct_t* ct, packet_t* p, uint32_t slot, const ct_result_t* 
     h.ends[1 - r.direction].sport = h.ends[r.direction].dport
     h.ends[1 - r.direction].dport = h.ends[r.direction].sport
     return True
+
+
+cdef void refresh(ct_t* ct, uint32_t slot, uint32_t seconds) noexcept nogil:
+    """A helper knows better how long its connection lives."""
+    cdef conn_t* c = &ct.table.conns[slot]
+    cdef uint64_t deadline = ct.now + seconds * <uint64_t>NS_PER_S
+    if c.status & IPS_FIXED_TIMEOUT:
+        return
+    if deadline < c.deadline_ns:
+        table_hasten(&ct.table, slot, deadline, ct.now)
+    c.deadline_ns = deadline
 
 
 cdef bint help_read(ct_t* ct, packet_t* p, uint32_t slot, ct_result_t* r) noexcept nogil:
@@ -331,6 +346,8 @@ cdef bint help_read(ct_t* ct, packet_t* p, uint32_t slot, ct_result_t* r) noexce
     if not helper_input(ct, p, slot, r, &h):
         return True
     passes = helper_run(&h)
+    if h.refresh_s:
+        refresh(ct, slot, h.refresh_s)
     row = &helper_rows()[h.x.helper]
     for i in range(h.n):
         h.found[i].master = r.number
@@ -339,7 +356,7 @@ cdef bint help_read(ct_t* ct, packet_t* p, uint32_t slot, ct_result_t* r) noexce
         if not h.found[i].timeout_s:
             h.found[i].timeout_s = row.timeout_s[h.found[i].kind]
         if expects_add(&ct.expects, &h.found[i], row.max_expected[h.found[i].kind], ct.opts.value[OPT_EXPECT_MAX],
-                       ct.now) != EXPECT_ADDED:
+                       ct.now) != EXPECT_ADDED and not h.refusal_passes:
             passes = False
     if passes:
         return True

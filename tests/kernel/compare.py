@@ -1,6 +1,6 @@
 """The same packets through the kernel and through fastct, compared after every one.
 
-python -m tests.kernel.compare [--packets N] [--seed N] [--sysctl NAME=VALUE ...] [--kind KIND ...]
+python -m tests.kernel.compare [--packets N] [--seed N] [--sysctl NAME=VALUE ...] [--kind KIND ... | --helpers]
 """
 
 import argparse
@@ -12,6 +12,7 @@ from collections import defaultdict
 
 from tests.kernel.fragments import random_fragments
 from tests.kernel.generator import KINDS, random_packets
+from tests.kernel.helped import HELPERS, helped_packets
 from tests.kernel.kernel import Kernel
 from tests.kernel.namespace import isolated
 from tests.kernel.subject import Subject
@@ -21,9 +22,10 @@ SHOWN = 100  # bytes of a packet in such a report
 TIMEOUT = re.compile(r"^(\w+ +\d+) (\d+) ")
 
 
-def run(packets, sysctls):
+def run(packets, sysctls, helpers=None):
     """Send packets through both; returns differences (as text), counts and speed. In a namespace of its own."""
-    kernel, subject = Kernel(), Subject()
+    kernel, subject = Kernel(), Subject(helpers=helpers)
+    kernel.assign(helpers or {})
     kernel.configure(sysctls)
     subject.configure(sysctls)
     history, differences, flows = defaultdict(list), [], set()
@@ -32,7 +34,7 @@ def run(packets, sysctls):
         theirs, now = kernel.send(packet)
         ours = subject.send(packet, now)
         flows.add(packet.flow)
-        line = f"{number} side {packet.side} {packet.label}: kernel {tuple(theirs)}"
+        line = f"{number} side {packet.side} {packet.label}: kernel {theirs[:3]}"
         if packet.flow:
             history[packet.flow].append(line)
         if theirs.differs(ours):
@@ -41,7 +43,8 @@ def run(packets, sysctls):
                     [
                         *history[packet.flow][-9:-1],
                         f"{line}",
-                        f"    fastct {tuple(ours)}",
+                        f"    fastct {ours[:3]}",
+                        *theirs.unlike(ours),
                         f"    {packet.data[:SHOWN].hex()}",
                     ]
                 )
@@ -93,6 +96,11 @@ def compare_fragments(seed, count, sysctls):
     return run(random_fragments(seed, count), sysctls)
 
 
+def compare_helped(seed, count, sysctls):
+    """``count`` random packets of connections with helpers; as ``run``."""
+    return run(helped_packets(seed, count), sysctls, HELPERS)
+
+
 def shortest(packets, sysctls):
     """The shortest part of a failing sequence that still fails: packets are left out one after the other."""
     packets = list(packets)
@@ -113,10 +121,13 @@ def main(argv):
     parser.add_argument("--fragments", action="store_true", help="nothing but fragments")
     parser.add_argument("--sysctl", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--kind", action="append", choices=KINDS, help="kinds of conversations, instead of all")
+    parser.add_argument("--helpers", action="store_true", help="connections with helpers, instead of all")
     args = parser.parse_args(argv)
     sysctls = {name: int(value) for name, value in (text.split("=") for text in args.sysctl)}
     if args.fragments:
         result = isolated(compare_fragments, args.seed, args.packets, sysctls)
+    elif args.helpers:
+        result = isolated(compare_helped, args.seed, args.packets, sysctls)
     else:
         result = isolated(compare_random, args.seed, args.packets, sysctls, args.kind or tuple(KINDS))
     for text in result["differences"][:KEPT]:

@@ -3,9 +3,10 @@
 from ipaddress import ip_address
 
 import fastct
+from fastct.export.expectations import format_expectations_proc
 from fastct.export.lines import format_connections, format_events
-from fastct.records import CTDIRS, CTSTATES, STATES
-from tests.kernel.observation import Entry, Observation
+from fastct.records import CTDIRS, CTSTATES, STATES, VERDICTS
+from tests.kernel.observation import Entry, Observation, expectations_of
 
 RAW = 101
 
@@ -13,8 +14,8 @@ RAW = 101
 class Subject:
     """A tracker behind the kernel's face."""
 
-    def __init__(self, keep_events=False):
-        self._tracker = fastct.Tracker(checksum="on", seed=1, keep_events=keep_events)
+    def __init__(self, **settings):
+        self._tracker = fastct.Tracker(checksum="on", seed=1, **settings)
 
     def configure(self, sysctls):
         """Set ``nf_conntrack_*``."""
@@ -23,7 +24,14 @@ class Subject:
     def send(self, packet, now):
         """What fastct makes of a ``generator.Packet`` at a time (ns since the epoch)."""
         row = self._tracker.process_bytes([packet.data], [now], linktype=RAW)[0]
-        return Observation(CTSTATES[row["ctstate"]], CTDIRS[row["ctdir"]], self._entry(packet.flow))
+        seen = (CTSTATES[row["ctstate"]], CTDIRS[row["ctdir"]])
+        if VERDICTS[row["verdict"]] == "DROP":
+            seen = ("", "")
+        return Observation(*seen, self._entry(packet.flow), self.expectations())
+
+    def expectations(self):
+        """What is expected now."""
+        return expectations_of(format_expectations_proc(self._tracker.expectations()).decode())
 
     def _entry(self, flow):
         if flow is None:

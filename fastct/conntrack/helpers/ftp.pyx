@@ -10,6 +10,7 @@ from libc.string cimport memcmp, memcpy, memset
 
 from fastct.conntrack.expect cimport expect_t
 from fastct.conntrack.helper cimport help_expect, help_t
+from fastct.conntrack.helpers.text cimport is_digit
 from fastct.wire.bytes cimport swap16, swap32
 from fastct.wire.packet cimport PROTO_TCP
 
@@ -62,10 +63,6 @@ cdef void remember_line(ftp_t* f, int direction, uint32_t seq) noexcept nogil:
 
 
 # ---- numbers and addresses in text
-
-cdef inline bint is_digit(uint8_t c) noexcept nogil:
-    return 48 <= c <= 57
-
 
 cdef uint32_t read_numbers(const uint8_t* text, uint32_t n, uint32_t* numbers, int wanted, uint8_t separator,
                            uint8_t end) noexcept nogil:
