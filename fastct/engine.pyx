@@ -44,6 +44,7 @@ from fastct.conntrack.core cimport (
     ct_icmp_error,
     ct_in,
     ct_init,
+    ct_refused,
     ct_result_t,
     ct_t,
     ct_row,
@@ -58,6 +59,7 @@ from fastct.conntrack.defrag cimport (
     defrag_init,
     defrag_release,
 )
+from fastct.conntrack.expect cimport expect_is_over, expect_t
 from fastct.conntrack.extra cimport extra_t, extras_of
 from fastct.conntrack.fragqueue cimport piece_frame, piece_t
 from fastct.conntrack.helper cimport assignments_set
@@ -168,6 +170,15 @@ cdef inline void no_entry(ct_result_t* r, uint8_t state) noexcept nogil:
     r.dropped = DROP_NOT
 
 
+cdef void refused(engine_t* e, packet_t* p) noexcept nogil:
+    """What an INVALID packet does where something is expected, of the protocols that helpers expect."""
+    cdef const uint8_t* ports = p.data + p.l4_off
+    if (p.l4proto == PROTO_TCP or p.l4proto == PROTO_UDP) and p.l4_off + 4 <= p.cap_len and p.cap_len == p.len:
+        p.slot = NO_SLOT
+        tuple_ports(p, p.data, p.ip_version, p.l4proto, load_u16(ports), load_u16(ports + 2), &e.wire)
+        ct_refused(&e.ct, p)
+
+
 cdef inline void raw(engine_t* e, packet_t* p) noexcept nogil:
     """PREROUTING, raw: what the template says of every packet; then checksums, which conntrack is the first to ask."""
     if cython.unlikely(e.ct.template.notrack and p.kind >= PACKET_INVALID):
@@ -187,6 +198,8 @@ cdef void walk_other(engine_t* e, packet_t* p, const frame_t* frame, ct_result_t
     elif p.kind == PACKET_ICMP_ERROR:
         ct_icmp_error(&e.ct, p, r)
     elif p.kind == PACKET_INVALID:
+        if cython.unlikely(e.ct.expects.count):
+            refused(e, p)
         no_entry(r, CT_STATE_INVALID)
     elif p.kind == PACKET_UNTRACKED:
         no_entry(r, CT_STATE_UNTRACKED)
@@ -701,11 +714,13 @@ cdef class Engine:
         """What is expected now, the latest first: EXPECTATION_DTYPE array."""
         cdef Py_ssize_t n = 0
         cdef uint32_t i
+        cdef const expect_t* x
         made = np.zeros(self.e.ct.expects.count, dtype=EXPECTATION_DTYPE)
         cdef expect_row_t* row = <expect_row_t*><size_t>made.ctypes.data
         for i in range(self.e.ct.expects.used - 1, 0, -1):
-            if self.e.ct.expects.items[i].ends.l3proto and self.e.ct.expects.items[i].deadline_ns > self.e.ct.now:
-                ct_expect_row(&self.e.ct, &self.e.ct.expects.items[i], &row[n])
+            x = &self.e.ct.expects.items[i]
+            if x.ends.l3proto and not expect_is_over(&self.e.ct.expects, x, self.e.ct.now):
+                ct_expect_row(&self.e.ct, x, &row[n])
                 n += 1
         return made[:n]
 

@@ -96,7 +96,7 @@ cdef int ct_init(ct_t* ct, uint64_t slots_max) except -1:
     table_init(&ct.table, slots_max, &secret)
     probation_init(&ct.probation, slots_max)
     extras_init(&ct.extras, slots_max)
-    expects_init(&ct.expects, &ct.extras, &secret)
+    expects_init(&ct.expects, &ct.extras, ct.table.conns, &secret)
     return 0
 
 
@@ -251,13 +251,25 @@ cdef bint take_expected(ct_t* ct, const packet_t* p, expect_t* expected) noexcep
     cdef uint32_t index
     packet_ends(p, &ends)
     index = expects_find(&ct.expects, &ends, ct.now)
-    if index == NO_EXPECT or ct.table.conns[ct.expects.items[index].master_slot].deadline_ns <= ct.now:
+    if index == NO_EXPECT:
         return False
     expected[0] = ct.expects.items[index]
     ct.expects.taken += 1
     if not expected.flags & EXPECT_PERMANENT:
         expects_remove(&ct.expects, index)
     return True
+
+
+cdef void ct_refused(ct_t* ct, packet_t* p) noexcept nogil:
+    """A packet that is INVALID in itself uses up what it was expected by: Linux makes a connection of it before it
+    looks for faults, and then throws that away.
+
+    => ``p`` has a key. It is not tracked.
+    """
+    cdef expect_t expected
+    cdef uint32_t slot = table_find(&ct.table, p)
+    if slot == NO_SLOT or ct.table.conns[slot].deadline_ns <= ct.now:
+        take_expected(ct, p, &expected)
 
 
 cdef void attach(ct_t* ct, packet_t* p, uint32_t slot, const expect_t* expected, ct_result_t* r) noexcept nogil:

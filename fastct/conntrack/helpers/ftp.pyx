@@ -51,15 +51,18 @@ cdef bint begins_line(const ftp_t* f, int direction, uint32_t seq) noexcept nogi
 
 
 cdef void remember_line(ftp_t* f, int direction, uint32_t seq) noexcept nogil:
-    """A line begins at ``seq``; of the two that were known the older is forgotten."""
+    """A line begins at ``seq``; of the two that were known the older is forgotten, unless it is not even older."""
     cdef uint32_t* line = f.line[direction]
+    cdef int older
     if begins_line(f, direction, seq):
         return
     if f.n[direction] < LINES:
         line[f.n[direction]] = seq
         f.n[direction] += 1
     else:
-        line[0 if <int>(line[0] - line[1]) < 0 else 1] = seq
+        older = 0 if <int>(line[0] - line[1]) < 0 else 1
+        if <int>(seq - line[older]) > 0:
+            line[older] = seq
 
 
 # ---- numbers and addresses in text
