@@ -711,7 +711,7 @@ cdef class Engine:
         return x != NULL
 
     def expectations(self):
-        """What is expected now, the latest first: EXPECTATION_DTYPE array."""
+        """What is expected now, in no particular order: EXPECTATION_DTYPE array."""
         cdef Py_ssize_t n = 0
         cdef uint32_t i
         cdef const expect_t* x

@@ -317,7 +317,7 @@ class Tracker:
         return self._engine.label(handle, labels)
 
     def expectations(self):
-        """The connections that helpers expect now: EXPECTATION_DTYPE array, the latest first."""
+        """The connections that helpers expect now: EXPECTATION_DTYPE array, in no particular order."""
         return self._engine.expectations()
 
     def drain_ended(self):

@@ -120,11 +120,14 @@ cdef void expects_sweep(expects_t* e, uint32_t buckets, uint64_t now) noexcept n
         buckets -= 1
 
 
-cdef uint32_t oldest_of(const expects_t* e, const extra_t* x, uint8_t kind) noexcept nogil:
+cdef uint32_t oldest_of(const expects_t* e, const extra_t* x, uint8_t kind, uint64_t now) noexcept nogil:
+    """The one to make room: one that is over, if there is any."""
     cdef uint32_t index = x.expects, found = NO_EXPECT
     while index != NO_EXPECT:
         if e.items[index].kind == kind:
             found = index
+            if expect_is_over(e, &e.items[index], now):
+                break
         index = e.items[index].older
     return found
 
@@ -172,7 +175,7 @@ cdef expect_verdict expects_add(expects_t* e, const expect_t* wanted, uint32_t c
     if make_way(e, wanted, now) != EXPECT_ADDED:
         return EXPECT_BUSY
     if class_max and x.expecting[wanted.kind] >= class_max:
-        expects_remove(e, oldest_of(e, x, wanted.kind))
+        expects_remove(e, oldest_of(e, x, wanted.kind, now))
     if e.count >= table_max:
         expects_sweep(e, EXPECT_BUCKETS, now)
         if e.count >= table_max:
