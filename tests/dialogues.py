@@ -84,6 +84,8 @@ def tftp_request(rng, ends, third):
 
 def irc_message(rng, ends, third):
     """What an IRC client says, with an offer more often than not."""
+    if ":" not in ends[0] and rng.random() < 0.4:
+        return f"PRIVMSG bob :\x01DCC SEND file.txt {number(ends[0])} {port_of(rng)}\x01\r\n".encode()
     client = ends[0] if ":" not in ends[0] and rng.random() < 0.85 else "192.0.2.1"
     verb = rng.choice(("SEND", "CHAT", "MOVE", "TSEND", "SCHAT", "SEND", "send", "RESUME", "SEND CHAT MOVE", "XSEND"))
     name = rng.choice(("t", "file.txt", "chat", "two words", "", "CHAT x", "\x01", "f" * 70))
@@ -97,7 +99,7 @@ def irc_message(rng, ends, third):
     command = rng.choice(("PRIVMSG", "PRIVMSG", "PRIVMSG", "privmsg", "NOTICE", "PRIVMSGS"))
     said = f"{before}{command} {target} :{offer}" + rng.choice(("\r\n", "\r\n", "\n", "", "\r"))
     if rng.random() < 0.15:
-        said = rng.choice(("PING :x\r\n", "NICK a\r\n", "PRIVMSG bob :hello, this is me speaking\r\n", "\r\n", " " * 30))
+        said = rng.choice(("PING :x\r\n", "NICK a\r\n", "PRIVMSG bob :hello, this is me speaking\r\n", "\r\n"))
     if rng.random() < 0.03:
         said = "PRIVMSG " + "b" * rng.randrange(4000, 4100) + f" :{offer}\r\n"
     return said.encode("latin-1")
@@ -105,12 +107,16 @@ def irc_message(rng, ends, third):
 
 def sane_request(rng, ends, third):
     """A request to saned, most often to start."""
+    if rng.random() < 0.4:
+        return b"\0\0\0\7\0\0\0\0"
     code = rng.choice((7, 7, 7, 7, 0, 1, 8, 7 << 24))
     return code.to_bytes(4, "big") + rng.randbytes(rng.choice((4, 4, 4, 4, 3, 5, 0, 12)))
 
 
 def sane_answer(rng, ends, third):
     """An answer of saned."""
+    if rng.random() < 0.4:
+        return bytes(6) + (port_of(rng) & 65535).to_bytes(2, "big")
     status = rng.choice((0, 0, 0, 0, 1, 1 << 24)).to_bytes(4, "big")
     zero = rng.choice((0, 0, 0, 0, 1, 256)).to_bytes(2, "big")
     return (status + zero + (port_of(rng) & 65535).to_bytes(2, "big")

@@ -126,6 +126,15 @@ class Kernel:
         entry = self._conntrack.get(packet.flow) if packet.flow else None
         return Observation(*self._class(out), entry, self.expectations()), now
 
+    def seen(self, flow):
+        """What can be said without a packet: the entry of a tuple, and what is expected."""
+        return Observation("", "", self._conntrack.get(flow), self.expectations())
+
+    @staticmethod
+    def now():
+        """The time, ns since the epoch."""
+        return time.time_ns()
+
     def expectations(self):
         """What is expected, if there are helpers."""
         if not self._helpers:
