@@ -176,6 +176,8 @@ cdef void refused(engine_t* e, packet_t* p) noexcept nogil:
     if (p.l4proto == PROTO_TCP or p.l4proto == PROTO_UDP) and p.l4_off + 4 <= p.cap_len and p.cap_len == p.len:
         p.slot = NO_SLOT
         tuple_ports(p, p.data, p.ip_version, p.l4proto, load_u16(ports), load_u16(ports + 2), &e.wire)
+        if e.ct.template.zone:
+            packet_zone(p, e.ct.template.zone, &e.wire)
         ct_refused(&e.ct, p)
 
 
