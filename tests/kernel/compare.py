@@ -12,7 +12,7 @@ from collections import defaultdict
 
 from tests.kernel.fragments import random_fragments
 from tests.kernel.generator import KINDS, random_packets
-from tests.kernel.helped import HELPERS, helped_packets
+from tests.kernel.helper_dialogues import HELPERS, helped_packets
 from tests.kernel.kernel import Kernel
 from tests.kernel.namespace import isolated
 from tests.kernel.subject import Subject

@@ -14,7 +14,7 @@ from fastct.export.expectations import format_expectations
 from tests import packets as p
 from tests.kernel import compare
 from tests.kernel.generator import CLIENT, SERVER, Flow, Packet
-from tests.kernel.helped import HELPERS
+from tests.kernel.helper_dialogues import HELPERS
 from tests.kernel.kernel import Kernel
 from tests.kernel.namespace import isolated, unavailable
 from tests.kernel.observation import expectations_of

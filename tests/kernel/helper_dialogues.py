@@ -10,7 +10,7 @@ from tests import packets as p
 from tests.dialogues import PORTS, PROTOCOLS, port_of, says
 from tests.kernel.generator import CLIENT, M32, SERVER, Flow, Packet, icmp_error
 
-ACTIVE = 12
+ACTIVE = 12  # at a time
 NAMES = ("ftp", "ftp", "irc", "sane", "tftp", "amanda")
 HELPERS = {f"{PROTOCOLS[name]}/{PORTS[name]}": name for name in NAMES}
 WINDOW = 60000
