@@ -53,13 +53,15 @@ class Dialogue:
         flow = Flow(*map(p.address, ends), proto, *ports)
         side = CLIENT if ends[0].startswith(("10.1", "fd00:1")) else SERVER
         if proto == p.UDP:
-            yield Packet(side, p.udp(*ends, *ports, b"\0\3"), flow, "announced")
+            wrong = rng.choices(({}, {"bad_sum": True}, {"length": 7}, {"no_sum": True}), (90, 4, 3, 3))[0]
+            yield Packet(side, p.udp(*ends, *ports, b"\0\3", **wrong), flow, f"announced {wrong}")
             if rng.random() < 0.5:
                 yield Packet(1 - side, p.udp(*ends[::-1], *ports[::-1], b"\0\4"), flow, "announced, answer")
             return
         isn = rng.randrange(1 << 32)
         flags = p.SYN if rng.random() < 0.95 else rng.choice((p.ACK, p.SYN | p.RST, p.FIN))
-        yield Packet(side, p.tcp(*ends, *ports, isn, 0, flags), flow, "announced")
+        wrong = rng.choices(({}, {"bad_sum": True}, {"offset": 4}), (92, 5, 3))[0]
+        yield Packet(side, p.tcp(*ends, *ports, isn, 0, flags, **wrong), flow, f"announced {wrong}")
         if rng.random() < 0.4:
             yield Packet(1 - side, p.tcp(*ends[::-1], *ports[::-1], 7, isn + 1, p.SYN | p.ACK), flow, "its SYN+ACK")
         if rng.random() < 0.4:
