@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -21,6 +22,7 @@ class Engine:
         helpers: dict[str, str] | None = None,
         auto_helpers: bool = False,
         on_full: str = "drop",
+        local: Sequence[str] = (),
     ) -> Self: ...
     def leaving(self, frames: Frames, rows: NDArray[np.void]) -> Frames: ...
     def configure(self, sysctls: dict[str, Any], personality: str = "6.18") -> None: ...

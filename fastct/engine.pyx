@@ -44,6 +44,7 @@ from fastct.conntrack.core cimport (
     ct_icmp_error,
     ct_in,
     ct_init,
+    ct_refused,
     ct_result_t,
     ct_t,
     ct_row,
@@ -58,9 +59,11 @@ from fastct.conntrack.defrag cimport (
     defrag_init,
     defrag_release,
 )
+from fastct.conntrack.expect cimport expect_is_over, expect_t
 from fastct.conntrack.extra cimport extra_t, extras_of
 from fastct.conntrack.fragqueue cimport piece_frame, piece_t
 from fastct.conntrack.helper cimport assignments_set
+from fastct.conntrack.local cimport locals_set
 from fastct.conntrack.log cimport log_t
 from fastct.conntrack.opts cimport OPT_CHECKSUM, OPT_MAX, OPT_UDPLITE_PSEUDO, ct_opts_t, opts_set
 from fastct.conntrack.table cimport (
@@ -167,6 +170,17 @@ cdef inline void no_entry(ct_result_t* r, uint8_t state) noexcept nogil:
     r.dropped = DROP_NOT
 
 
+cdef void refused(engine_t* e, packet_t* p) noexcept nogil:
+    """What an INVALID packet does where something is expected, of the protocols that helpers expect."""
+    cdef const uint8_t* ports = p.data + p.l4_off
+    if (p.l4proto == PROTO_TCP or p.l4proto == PROTO_UDP) and p.l4_off + 4 <= p.cap_len and p.cap_len == p.len:
+        p.slot = NO_SLOT
+        tuple_ports(p, p.data, p.ip_version, p.l4proto, load_u16(ports), load_u16(ports + 2), &e.wire)
+        if e.ct.template.zone:
+            packet_zone(p, e.ct.template.zone, &e.wire)
+        ct_refused(&e.ct, p)
+
+
 cdef inline void raw(engine_t* e, packet_t* p) noexcept nogil:
     """PREROUTING, raw. Conntrack is the first to ask for transport checksums: who is not tracked is not asked."""
     sums_pass(e, p)
@@ -186,6 +200,8 @@ cdef void walk_other(engine_t* e, packet_t* p, const frame_t* frame, ct_result_t
     elif p.kind == PACKET_ICMP_ERROR:
         ct_icmp_error(&e.ct, p, r)
     elif p.kind == PACKET_INVALID:
+        if cython.unlikely(e.ct.expects.count):
+            refused(e, p)
         no_entry(r, CT_STATE_INVALID)
     elif p.kind == PACKET_UNTRACKED:
         no_entry(r, CT_STATE_UNTRACKED)
@@ -412,6 +428,8 @@ cdef class Engine:
         Every helper on its usual port, too.
     on_full : {"drop", "untracked"}
         What becomes of a packet whose connection finds no room.
+    local : sequence of str
+        Addresses of the host itself, with the length of their network's prefix: "10.1.1.2/24".
 
     Raises
     ------
@@ -421,7 +439,7 @@ cdef class Engine:
 
     def __cinit__(self, bytes secret not None, dict sysctls not None, str checksum not None="auto",
                   str personality not None="6.18", bint keep_ended=False, bint keep_events=False, dict helpers=None,
-                  bint auto_helpers=False, str on_full not None="drop"):
+                  bint auto_helpers=False, str on_full not None="drop", local=()):
         modes = {"on": CHECKSUM_ON, "off": CHECKSUM_OFF, "auto": CHECKSUM_AUTO}
         if len(secret) != sizeof(hash_key_t):
             raise ConfigError(f"the hash key has {sizeof(hash_key_t)} bytes, got {len(secret)}")
@@ -447,6 +465,7 @@ cdef class Engine:
         defrag_init(&e.defrag, &e.ct.opts, &e.wire)
         self.configure(sysctls, personality)
         assignments_set(&e.ct.assignments, helpers or {}, auto_helpers)
+        locals_set(&e.ct.local, local)
         limit = e.ct.opts.value[OPT_MAX]
         ct_init(&e.ct, limit if 0 < limit < SLOTS_MAX else SLOTS_MAX)
 
@@ -694,14 +713,16 @@ cdef class Engine:
         return x != NULL
 
     def expectations(self):
-        """What is expected now, the latest first: EXPECTATION_DTYPE array."""
+        """What is expected now, in no particular order: EXPECTATION_DTYPE array."""
         cdef Py_ssize_t n = 0
         cdef uint32_t i
+        cdef const expect_t* x
         made = np.zeros(self.e.ct.expects.count, dtype=EXPECTATION_DTYPE)
         cdef expect_row_t* row = <expect_row_t*><size_t>made.ctypes.data
         for i in range(self.e.ct.expects.used - 1, 0, -1):
-            if self.e.ct.expects.items[i].ends.l3proto and self.e.ct.expects.items[i].deadline_ns > self.e.ct.now:
-                ct_expect_row(&self.e.ct, &self.e.ct.expects.items[i], &row[n])
+            x = &self.e.ct.expects.items[i]
+            if x.ends.l3proto and not expect_is_over(&self.e.ct.expects, x, self.e.ct.now):
+                ct_expect_row(&self.e.ct, x, &row[n])
                 n += 1
         return made[:n]
 

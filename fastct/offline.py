@@ -308,7 +308,7 @@ def track(paths, *, packets=False, events=False, at=None, **settings):
     at : int or datetime.timedelta, optional
         The table as of this time: ns since the epoch, or since the first packet.
     **settings
-        As for ``Tracker``: sysctls, checksum, max_entries, seed, helpers, auto_helpers.
+        As for ``Tracker``: sysctls, checksum, max_entries, seed, helpers, auto_helpers, local.
 
     Returns
     -------

@@ -8,6 +8,7 @@ STATES: tuple[str, ...]
 ENDS: tuple[str, ...]
 EVENTS: tuple[str, ...]
 HELPERS: tuple[str, ...]
+EXPECT_CLASSES: dict[str, tuple[str, ...]]
 
 CONNECTION_DTYPE: np.dtype[np.void]
 PACKET_DTYPE: np.dtype[np.void]

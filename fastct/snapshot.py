@@ -43,7 +43,7 @@ BYTE_ORDER = 0x01020304         # in the order of the machine: records lie in th
 SECTION = struct.Struct("=4sII")
 END = struct.Struct("=QI")
 # What a tracker is made with, besides numbers, and what each has to be.
-SETTINGS = {"sysctls": dict, "personality": str, "helpers": dict, "auto_helpers": bool, "on_full": str}
+SETTINGS = {"sysctls": dict, "personality": str, "helpers": dict, "auto_helpers": bool, "on_full": str, "local": list}
 # The sections behind the head: what gives their content, and what takes those that know the connections.
 BLOCKS = {b"CONN": state_connections, b"EXPT": state_expectations, b"RING": state_probation}
 TAKERS = {b"EXPT": take_expectations, b"RING": take_probation}

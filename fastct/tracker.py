@@ -121,6 +121,10 @@ class Tracker:
         ``{"tcp/21": "ftp", "udp/69": "tftp"}``. Without one, nothing is RELATED but ICMP errors.
     auto_helpers : bool
         Every helper on its usual port, too: what Linux did before 6.0.
+    local : sequence of str
+        Addresses of the host that the packets were captured on, with the length of their network's prefix:
+        ``["10.1.1.2/24"]``. The helper netbios-ns needs it: of a broadcast question of this host's it expects
+        answers from the whole network.
 
     Raises
     ------
@@ -130,13 +134,13 @@ class Tracker:
 
     def __init__(self, *, sysctls=None, max_entries=0, checksum="auto", seed=None, personality="6.18",
                  keep_ended=False, keep_events=False, helpers=None, auto_helpers=False, on_full="drop",
-                 keep_leaving=False):
+                 keep_leaving=False, local=()):
         self._sysctls = dict(sysctls or {})
         if max_entries:
             self._sysctls["nf_conntrack_max"] = max_entries
         self._keep = {"keep_ended": keep_ended, "keep_events": keep_events}
         self._made = {"personality": personality, "helpers": dict(helpers or {}), "auto_helpers": bool(auto_helpers),
-                      "on_full": on_full}
+                      "on_full": on_full, "local": [str(each) for each in local]}
         self._engine = Engine(secret_from(seed), self._sysctls, checksum=checksum, **self._keep, **self._made)
         self._template = None
         self._engine.keep_leaving = keep_leaving
@@ -405,7 +409,7 @@ class Tracker:
         return self._engine.label(handle, labels)
 
     def expectations(self):
-        """The connections that helpers expect now: EXPECTATION_DTYPE array, the latest first."""
+        """The connections that helpers expect now: EXPECTATION_DTYPE array, in no particular order."""
         return self._engine.expectations()
 
     def drain_ended(self):

@@ -80,6 +80,8 @@ def add_tracking(parser):
                         help="connections to a port get a helper, e.g. tcp/21=ftp (repeatable)")
     parser.add_argument("--auto-helpers", action="store_true",
                         help="every helper on its usual port, as before Linux 6.0")
+    parser.add_argument("--local", action="append", default=[], metavar="ADDRESS[/LENGTH]",
+                        help="an address of the host itself and its network, e.g. 10.1.1.2/24 (repeatable)")
     parser.add_argument("--max", type=count, default=0, metavar="N",
                         help="most connections at a time; 0 (default): no limit")
     parser.add_argument("--on-full", choices=("drop", "untracked"), default="drop",
@@ -97,4 +99,4 @@ def tracker_from(args, **keep):
     from fastct.tracker import Tracker
     return Tracker(sysctls=dict(args.sysctl), max_entries=args.max, checksum=args.checksum, seed=args.seed,
                    personality=args.personality, helpers=dict(args.helper), auto_helpers=args.auto_helpers,
-                   on_full=args.on_full, **keep)
+                   local=args.local, on_full=args.on_full, **keep)

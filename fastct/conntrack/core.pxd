@@ -6,6 +6,7 @@ from fastct.conntrack.early_drop cimport probation_t
 from fastct.conntrack.expect cimport expect_t, expects_t
 from fastct.conntrack.extra cimport extras_t
 from fastct.conntrack.helper cimport assignments_t
+from fastct.conntrack.local cimport locals_t
 from fastct.conntrack.log cimport log_t
 from fastct.conntrack.opts cimport ct_opts_t
 from fastct.conntrack.table cimport table_t
@@ -62,6 +63,7 @@ cdef struct ct_t:
     expects_t expects
     assignments_t assignments
     template_t template
+    locals_t local
     ct_opts_t opts
     ct_opts_t policies[POLICIES_MAX]
     uint64_t now             # packet time, ns; never goes back
@@ -93,6 +95,7 @@ cdef struct ct_result_t:
 cdef int ct_init(ct_t* ct, uint64_t slots_max) except -1
 cdef void ct_free(ct_t* ct) noexcept
 cdef void ct_in(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil
+cdef void ct_refused(ct_t* ct, packet_t* p) noexcept nogil
 cdef void ct_icmp_error(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil
 cdef void ct_destroy(ct_t* ct, uint32_t slot, uint64_t when, ct_end end) noexcept nogil
 cdef uint32_t ct_gc(ct_t* ct, uint32_t lines) noexcept nogil

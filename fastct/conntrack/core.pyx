@@ -18,6 +18,7 @@ from fastct.conntrack.conn cimport (
     DIR_REPLY,
     IPS_CONFIRMED,
     IPS_EXPECTED,
+    IPS_FIXED_TIMEOUT,
     IPS_HELPER,
     IPS_SEEN_REPLY,
     NO_SLOT,
@@ -95,7 +96,7 @@ cdef int ct_init(ct_t* ct, uint64_t slots_max) except -1:
     table_init(&ct.table, slots_max, &secret)
     probation_init(&ct.probation, slots_max)
     extras_init(&ct.extras, slots_max)
-    expects_init(&ct.expects, &ct.extras, &secret)
+    expects_init(&ct.expects, &ct.extras, ct.table.conns, &secret)
     return 0
 
 
@@ -250,13 +251,25 @@ cdef bint take_expected(ct_t* ct, const packet_t* p, expect_t* expected) noexcep
     cdef uint32_t index
     packet_ends(p, &ends)
     index = expects_find(&ct.expects, &ends, ct.now)
-    if index == NO_EXPECT or ct.table.conns[ct.expects.items[index].master_slot].deadline_ns <= ct.now:
+    if index == NO_EXPECT:
         return False
     expected[0] = ct.expects.items[index]
     ct.expects.taken += 1
     if not expected.flags & EXPECT_PERMANENT:
         expects_remove(&ct.expects, index)
     return True
+
+
+cdef void ct_refused(ct_t* ct, packet_t* p) noexcept nogil:
+    """A packet that is INVALID in itself uses up what it was expected by: Linux makes a connection of it before it
+    looks for faults, and then throws that away.
+
+    => ``p`` has a key. It is not tracked.
+    """
+    cdef expect_t expected
+    cdef uint32_t slot = table_find(&ct.table, p)
+    if slot == NO_SLOT or ct.table.conns[slot].deadline_ns <= ct.now:
+        take_expected(ct, p, &expected)
 
 
 cdef void attach(ct_t* ct, packet_t* p, uint32_t slot, const expect_t* expected, ct_result_t* r) noexcept nogil:
@@ -270,8 +283,9 @@ cdef void attach(ct_t* ct, packet_t* p, uint32_t slot, const expect_t* expected,
     cdef extra_t* master
     cdef ends_t ends
     packet_ends(p, &ends)
-    helper = expected.assign if expected != NULL else 0
-    if not helper:
+    if expected != NULL:
+        helper = expected.assign         # or none: neither template nor assignment is for what was expected
+    else:
         helper = ct.template.helper
         if not helper:
             helper = helper_for(&ct.assignments, ends.l3proto, ends.l4proto, ends.dport)
@@ -307,7 +321,9 @@ cdef bint helper_input(ct_t* ct, packet_t* p, uint32_t slot, const ct_result_t* 
     h.c = &ct.table.conns[slot]
     h.x = &ct.extras.items[h.c.extra]
     h.direction, h.established, h.now = r.direction, r.state == CT_STATE_ESTABLISHED, ct.now
+    h.local = &ct.local
     h.refresh_s = 0
+    h.refusal_passes = False
     h.n = 0
     packet_ends(p, &h.ends[r.direction])
     h.ends[1 - r.direction] = h.ends[r.direction]
@@ -316,6 +332,17 @@ cdef bint helper_input(ct_t* ct, packet_t* p, uint32_t slot, const ct_result_t* 
     h.ends[1 - r.direction].sport = h.ends[r.direction].dport
     h.ends[1 - r.direction].dport = h.ends[r.direction].sport
     return True
+
+
+cdef void refresh(ct_t* ct, uint32_t slot, uint32_t seconds) noexcept nogil:
+    """A helper knows better how long its connection lives."""
+    cdef conn_t* c = &ct.table.conns[slot]
+    cdef uint64_t deadline = ct.now + seconds * <uint64_t>NS_PER_S
+    if c.status & IPS_FIXED_TIMEOUT:
+        return
+    if deadline < c.deadline_ns:
+        table_hasten(&ct.table, slot, deadline, ct.now)
+    c.deadline_ns = deadline
 
 
 cdef bint help_read(ct_t* ct, packet_t* p, uint32_t slot, ct_result_t* r) noexcept nogil:
@@ -331,6 +358,8 @@ cdef bint help_read(ct_t* ct, packet_t* p, uint32_t slot, ct_result_t* r) noexce
     if not helper_input(ct, p, slot, r, &h):
         return True
     passes = helper_run(&h)
+    if h.refresh_s:
+        refresh(ct, slot, h.refresh_s)
     row = &helper_rows()[h.x.helper]
     for i in range(h.n):
         h.found[i].master = r.number
@@ -339,7 +368,7 @@ cdef bint help_read(ct_t* ct, packet_t* p, uint32_t slot, ct_result_t* r) noexce
         if not h.found[i].timeout_s:
             h.found[i].timeout_s = row.timeout_s[h.found[i].kind]
         if expects_add(&ct.expects, &h.found[i], row.max_expected[h.found[i].kind], ct.opts.value[OPT_EXPECT_MAX],
-                       ct.now) != EXPECT_ADDED:
+                       ct.now) != EXPECT_ADDED and not h.refusal_passes:
             passes = False
     if passes:
         return True

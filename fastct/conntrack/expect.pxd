@@ -8,6 +8,7 @@ unless it is permanent. All expectations of a connection go with it. Addresses a
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastct.conntrack.arena cimport arena_t
+from fastct.conntrack.conn cimport conn_t
 from fastct.conntrack.extra cimport extra_t, extras_t
 from fastct.wire.packet cimport hash_key_t
 
@@ -54,6 +55,7 @@ cdef enum expect_verdict:
 cdef struct expects_t:
     arena_t mem
     extras_t* extras         # of the masters
+    const conn_t* conns      # by slot, the masters among them
     expect_t* items          # item 0 is never used
     uint32_t used
     uint32_t free
@@ -65,11 +67,12 @@ cdef struct expects_t:
     uint64_t deleted
     uint32_t sweep           # bucket that is looked through next for expired ones
 
-cdef int expects_init(expects_t* e, extras_t* extras, const hash_key_t* secret) except -1
+cdef int expects_init(expects_t* e, extras_t* extras, const conn_t* conns, const hash_key_t* secret) except -1
 cdef void expects_free(expects_t* e) noexcept
 cdef uint32_t expects_find(const expects_t* e, const ends_t* ends, uint64_t now) noexcept nogil
 cdef expect_verdict expects_add(expects_t* e, const expect_t* wanted, uint32_t class_max, uint32_t table_max,
                                 uint64_t now) noexcept nogil
 cdef void expects_remove(expects_t* e, uint32_t index) noexcept nogil
 cdef void expects_forget(expects_t* e, extra_t* x) noexcept nogil
+cdef bint expect_is_over(const expects_t* e, const expect_t* x, uint64_t now) noexcept nogil
 cdef void expects_sweep(expects_t* e, uint32_t buckets, uint64_t now) noexcept nogil

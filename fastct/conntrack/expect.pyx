@@ -3,6 +3,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
 from fastct.conntrack.arena cimport arena_free, arena_grow, arena_init
+from fastct.conntrack.conn cimport conn_t
 from fastct.conntrack.extra cimport extra_t, extras_t
 from fastct.wire.bytes cimport load_u64
 from fastct.wire.packet cimport hash_addresses, hash_key_t
@@ -11,12 +12,13 @@ cdef enum:
     MOST = 1 << 20               # whatever nf_conntrack_expect_max says
 
 
-cdef int expects_init(expects_t* e, extras_t* extras, const hash_key_t* secret) except -1:
+cdef int expects_init(expects_t* e, extras_t* extras, const conn_t* conns, const hash_key_t* secret) except -1:
     if arena_init(&e.mem, MOST * sizeof(expect_t), 0, NULL):
         raise MemoryError("no address space for expectations")
     e.items = <expect_t*>e.mem.base
     e.used = 1
     e.extras = extras
+    e.conns = conns
     e.secret = secret[0]
     return 0
 
@@ -51,14 +53,19 @@ cdef bint same_source(const ends_t* a, const ends_t* b, const uint8_t* mask, con
     return True
 
 
+cdef bint expect_is_over(const expects_t* e, const expect_t* x, uint64_t now) noexcept nogil:
+    """Whether its time or its master's has passed, noticed or not."""
+    return x.deadline_ns <= now or e.conns[x.master_slot].deadline_ns <= now
+
+
 cdef uint32_t expects_find(const expects_t* e, const ends_t* ends, uint64_t now) noexcept nogil:
     """The active expectation that a packet between these ends fulfils, or NO_EXPECT."""
     cdef uint32_t index = e.heads[bucket_of(e, ends)]
     cdef const expect_t* x
     while index != NO_EXPECT:
         x = &e.items[index]
-        if (x.deadline_ns > now and not x.flags & EXPECT_INACTIVE and same_target(&x.ends, ends)
-                and same_source(&x.ends, ends, x.mask, x.mask, x.sport_mask)):
+        if (not x.flags & EXPECT_INACTIVE and same_target(&x.ends, ends)
+                and same_source(&x.ends, ends, x.mask, x.mask, x.sport_mask) and not expect_is_over(e, x, now)):
             return index
         index = x.next
     return NO_EXPECT
@@ -106,18 +113,21 @@ cdef void expects_sweep(expects_t* e, uint32_t buckets, uint64_t now) noexcept n
         index = e.heads[e.sweep]
         while index != NO_EXPECT:
             next = e.items[index].next
-            if e.items[index].deadline_ns <= now:
+            if expect_is_over(e, &e.items[index], now):
                 expects_remove(e, index)
             index = next
         e.sweep = (e.sweep + 1) & (EXPECT_BUCKETS - 1)
         buckets -= 1
 
 
-cdef uint32_t oldest_of(const expects_t* e, const extra_t* x, uint8_t kind) noexcept nogil:
+cdef uint32_t oldest_of(const expects_t* e, const extra_t* x, uint8_t kind, uint64_t now) noexcept nogil:
+    """The one to make room: one that is over, if there is any."""
     cdef uint32_t index = x.expects, found = NO_EXPECT
     while index != NO_EXPECT:
         if e.items[index].kind == kind:
             found = index
+            if expect_is_over(e, &e.items[index], now):
+                break
         index = e.items[index].older
     return found
 
@@ -129,7 +139,7 @@ cdef expect_verdict make_way(expects_t* e, const expect_t* wanted, uint64_t now)
     while index != NO_EXPECT:
         other = &e.items[index]
         next = other.next
-        if other.deadline_ns <= now:
+        if expect_is_over(e, other, now):
             expects_remove(e, index)
         elif (same_target(&other.ends, &wanted.ends)
                 and same_source(&other.ends, &wanted.ends, other.mask, wanted.mask,
@@ -165,7 +175,7 @@ cdef expect_verdict expects_add(expects_t* e, const expect_t* wanted, uint32_t c
     if make_way(e, wanted, now) != EXPECT_ADDED:
         return EXPECT_BUSY
     if class_max and x.expecting[wanted.kind] >= class_max:
-        expects_remove(e, oldest_of(e, x, wanted.kind))
+        expects_remove(e, oldest_of(e, x, wanted.kind, now))
     if e.count >= table_max:
         expects_sweep(e, EXPECT_BUCKETS, now)
         if e.count >= table_max:

@@ -12,6 +12,7 @@ from libc.string cimport memset
 from fastct.conntrack.conn cimport conn_t
 from fastct.conntrack.expect cimport ends_t, expect_t
 from fastct.conntrack.extra cimport EXPECT_CLASSES, extra_t
+from fastct.conntrack.local cimport locals_t
 from fastct.wire.packet cimport packet_t
 
 cdef enum:
@@ -29,7 +30,9 @@ cdef struct help_t:
     int direction
     uint8_t established      # the packet's ctstate is ESTABLISHED
     uint64_t now
-    uint32_t refresh_s       # set: the connection lives at least so long
+    const locals_t* local
+    uint32_t refresh_s       # set: the connection lives so long from now on
+    uint8_t refusal_passes   # set: the packet is not dropped if there is no room for what it announces
     expect_t found[HELPER_FOUND_MAX]
     int n
 

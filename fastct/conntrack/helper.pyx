@@ -2,7 +2,11 @@
 from libc.stdint cimport uint8_t, uint16_t
 
 from fastct.conntrack.extra cimport HELPER_WORDS
+from fastct.conntrack.helpers.amanda cimport amanda_help
 from fastct.conntrack.helpers.ftp cimport ftp_help, ftp_is_sound
+from fastct.conntrack.helpers.irc cimport irc_help
+from fastct.conntrack.helpers.netbios_ns cimport netbios_ns_help
+from fastct.conntrack.helpers.sane cimport sane_help
 from fastct.conntrack.helpers.tftp cimport tftp_help
 from fastct.wire.bytes cimport swap16
 from fastct.wire.packet cimport PROTO_TCP, PROTO_UDP
@@ -17,12 +21,20 @@ PROTOCOLS = {"tcp": PROTO_TCP, "udp": PROTO_UDP}
 TABLE = {
     "ftp": ("tcp", BOTH, 21, ((1, 300),)),
     "tftp": ("udp", BOTH, 69, ((1, 300),)),
+    "irc": ("tcp", IPV4, 6667, ((8, 300),)),
+    "sane": ("tcp", BOTH, 6566, ((1, 300),)),
+    "amanda": ("udp", BOTH, 10080, ((4, 180),)),
+    "netbios-ns": ("udp", IPV4, 137, ((1, 3),)),
 }
 assert tuple(TABLE) == HELPERS[1:]
 
-cdef help_fn[2] _functions
+cdef help_fn[HELPERS_MAX] _functions
 _functions[0] = ftp_help
 _functions[1] = tftp_help
+_functions[2] = irc_help
+_functions[3] = sane_help
+_functions[4] = amanda_help
+_functions[5] = netbios_ns_help
 
 cdef helper_t[HELPERS_MAX] _rows
 for _number, (_protocol, _families, _port, _classes) in enumerate(TABLE.values()):

@@ -22,7 +22,7 @@ cdef void packet_parse(packet_t* p, const uint8_t* frame, uint32_t cap_len, uint
     """
     cdef uint32_t offset = 0
     cdef int proto, version = link_network(frame, cap_len, linktype, &offset)
-    p.flags = p.kind = p.flip = p.self_inverse = 0
+    p.flags = p.kind = p.flip = p.self_inverse = p.l4proto = 0
     p.reason = Reason.none
     p.sum = p.ip_sum = SUM_UNKNOWN
     p.ip_version = 0

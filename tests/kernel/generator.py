@@ -329,14 +329,15 @@ KINDS = {
 }
 
 
-def conversation(rng, number, kinds):
-    """A random conversation of one of the kinds: an iterator of packets, in every third some in fragments."""
+def conversation(rng, number, kinds, pieces):
+    """A random conversation of one of the kinds: an iterator of packets; with ``pieces``, in every third some are in
+    fragments."""
     kind = rng.choices(kinds, [KINDS[kind][1] for kind in kinds])[0]
     packets = KINDS[kind][0](rng, number)
-    return with_pieces(rng, packets) if rng.random() < 0.33 else packets
+    return with_pieces(rng, packets) if pieces and rng.random() < 0.33 else packets
 
 
-def random_packets(seed, count, kinds=tuple(KINDS)):
+def random_packets(seed, count, kinds=tuple(KINDS), pieces=True):
     """``count`` packets of random conversations of some kinds, interleaved."""
     rng = random.Random(seed)
     running, begun = [], 0
@@ -346,7 +347,7 @@ def random_packets(seed, count, kinds=tuple(KINDS)):
             while len(running) < ACTIVE:
                 begun += 1
                 # A generator of its own: what is chosen within does not depend on the others.
-                running.append(conversation(random.Random(rng.getrandbits(64)), begun, kinds))
+                running.append(conversation(random.Random(rng.getrandbits(64)), begun, kinds, pieces))
             chosen = rng.randrange(len(running))
             packet = next(running[chosen], None)
             if packet is None:

@@ -14,7 +14,7 @@ import subprocess
 import time
 
 from tests.kernel.ctnetlink import Conntrack
-from tests.kernel.observation import Observation
+from tests.kernel.observation import Observation, expectations_of
 
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
 CLASSES = {"new": 1, "established": 2, "related": 3, "invalid": 4, "untracked": 5}
@@ -22,6 +22,8 @@ NAMES = {number: name.upper() for name, number in CLASSES.items()}
 REPLY = 8
 SYSCTL = "/proc/sys/net/"
 FRAGMENT = 44
+LARGE_MTU = 9000  # helpers look at long packets, too
+IPV4_HELPERS = ("irc", "netbios-ns", "pptp")
 
 
 def ruleset():
@@ -69,6 +71,7 @@ class Kernel:
         subprocess.run(["nft", "-f", "-"], input=ruleset(), text=True, check=True)
         write_sysctl("netfilter.nf_conntrack_acct", 1)
         self._conntrack = Conntrack()
+        self._helpers = {}
         self._drain()
 
     @staticmethod
@@ -101,6 +104,18 @@ class Kernel:
         for name, value in sysctls.items():
             write_sysctl(f"ipv4.{name}" if name.startswith("ipfrag_") else f"netfilter.{name}", value)
 
+    def assign(self, helpers):
+        """Helpers for new connections, as ``Tracker`` takes them, each in the families that it is for."""
+        self._helpers = helpers
+        for device in ("f0", "f1"):
+            self._ip("link", "set", device, "mtu", str(LARGE_MTU))
+        for where, name in helpers.items():
+            protocol, _, port = where.partition("/")
+            rule = ["-p", protocol, "--dport", port, "-j", "CT", "--helper", name]
+            for program in ("iptables-legacy", "ip6tables-legacy")[:1 if name in IPV4_HELPERS else 2]:
+                for chain in ("PREROUTING", "OUTPUT"):
+                    subprocess.run([program, "-t", "raw", "-A", chain, *rule], check=True)
+
     def send(self, packet):
         """What the kernel makes of a ``generator.Packet``, and when (ns since the epoch)."""
         if packet.pause:
@@ -109,7 +124,23 @@ class Kernel:
         os.write(self._files[packet.side], packet.data)
         out = self._answer(packet)
         entry = self._conntrack.get(packet.flow) if packet.flow else None
-        return Observation(*self._class(out), entry), now
+        return Observation(*self._class(out), entry, self.expectations()), now
+
+    def seen(self, flow):
+        """What can be said without a packet: the entry of a tuple, and what is expected."""
+        return Observation("", "", self._conntrack.get(flow), self.expectations())
+
+    @staticmethod
+    def now():
+        """The time, ns since the epoch."""
+        return time.time_ns()
+
+    def expectations(self):
+        """What is expected, if there are helpers."""
+        if not self._helpers:
+            return {}
+        with open("/proc/net/nf_conntrack_expect") as file:
+            return expectations_of(file.read())
 
     def _answer(self, packet):
         """What came out for a packet, or None. For a datagram that it completes that is the first of its fragments."""

@@ -30,10 +30,10 @@ KEEP = {"keep_ended": True, "keep_events": True}
 
 
 def traffic(seed, n):
-    """Random packets of every kind, and their times."""
+    """Random packets of every kind but fragments, which a snapshot leaves out, and their times."""
     rng = random.Random(seed)
     now, times, packets = 1_700_000_000 * S, [], []
-    for packet in random_packets(seed, n):
+    for packet in random_packets(seed, n, pieces=False):
         now += rng.choice(STEPS_NS)
         times.append(now)
         packets.append(packet.data)

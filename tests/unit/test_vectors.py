@@ -1,15 +1,17 @@
-"""Replay of recorded kernel answers: class, state, ASSURED, UNREPLIED and timeout of every packet."""
+"""Replay of recorded kernel answers: class, state, ASSURED, UNREPLIED and timeout of every packet, and expectations."""
 import json
 import re
 
 import pytest
 
 import fastct
+from fastct.export.expectations import format_expectations_proc
 from fastct.records import CTSTATES, STATES
 from tests.shared_data import shared
 
 FILES = ("tcp_table", "tcp2", "misc", "fuzz_tcp_1", "fuzz_tcp_2", "fuzz_tcp_3")
 SYSCTL = re.compile(r"sysctl -qw net\.netfilter\.(\w+)=(\d+)")
+HELPER = re.compile(r"-p (\w+) --dport (\d+) -j CT --helper (\w+)")
 START_NS = 1_700_000_000 * 10**9
 
 
@@ -36,8 +38,8 @@ def scenarios(path):
     yield current
 
 
-def differences(packets):
-    tracker = fastct.Tracker(checksum="on", seed=1)
+def differences(packets, helpers=None):
+    tracker = fastct.Tracker(checksum="on", seed=1, helpers=helpers)
     for number, (record, sysctls) in enumerate(packets, 1):
         tracker.sysctls = sysctls
         packet = bytes.fromhex(record["hex"])
@@ -56,6 +58,19 @@ def differences(packets):
         for ours, kernels in zip(mine, theirs, strict=True):
             if ours[1:] != kernels[1:] or abs(ours[0] - kernels[0]) > 1:
                 yield number, record, f"entry {ours}, kernel {kernels}"
+        expected, theirs = expectations(tracker), dict(map(parted, record.get("expect", ())))
+        if expected.keys() != theirs.keys() or any(abs(expected[line] - theirs[line]) > 1 for line in theirs):
+            yield number, record, f"expected {expected}"
+
+
+def parted(line):
+    """A line of nf_conntrack_expect without its seconds, and the seconds."""
+    seconds, _, rest = line.partition(" ")
+    return rest, int(seconds)
+
+
+def expectations(tracker):
+    return dict(map(parted, format_expectations_proc(tracker.expectations()).decode().splitlines()))
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -67,6 +82,38 @@ def test_replay(name):
         packets += len(scenario)
         found += differences(scenario)
     assert packets > 50
+    assert not found, f"{len(found)} differences, first: {found[0]}"
+
+
+def helped_scenarios():
+    """Scenarios of help.jsonl: lists of packets, settings and helpers in force, and whether there is NAT."""
+    helpers, sysctls, current, nat = {}, {}, [], False
+    for line in shared("vectors", "help.jsonl").read_text().splitlines():
+        record = json.loads(line)
+        command = record.get("cmd", "")
+        if record["op"] == "flush":
+            if current:
+                yield current
+            current = []
+        elif record["op"] == "pkt":
+            current.append((record, dict(sysctls), dict(helpers), nat))
+        elif match := HELPER.search(command):
+            helpers[f"{match[1]}/{match[2]}"] = match[3]
+        elif "sysctl" in command:
+            sysctls |= {name: int(value) for name, value in re.findall(r"net\.netfilter\.(\w+)=(\d+)", command)}
+        elif "raw -F" in command:
+            helpers, nat = {}, False
+        elif "SNAT" in command:
+            nat = True
+    yield current
+
+
+@pytest.mark.parametrize("number", range(17))
+def test_replay_helpers(number):
+    scenario = list(helped_scenarios())[number]
+    if any(nat for *_, nat in scenario):
+        pytest.skip("needs NAT")
+    found = list(differences([(record, sysctls) for record, sysctls, *_ in scenario], scenario[0][2]))
     assert not found, f"{len(found)} differences, first: {found[0]}"
 
 

@@ -10,6 +10,7 @@ from libc.string cimport memcmp, memcpy, memset
 
 from fastct.conntrack.expect cimport expect_t
 from fastct.conntrack.helper cimport help_expect, help_t
+from fastct.conntrack.helpers.text cimport is_digit
 from fastct.wire.bytes cimport swap16, swap32
 from fastct.wire.packet cimport PROTO_TCP
 
@@ -50,22 +51,21 @@ cdef bint begins_line(const ftp_t* f, int direction, uint32_t seq) noexcept nogi
 
 
 cdef void remember_line(ftp_t* f, int direction, uint32_t seq) noexcept nogil:
-    """A line begins at ``seq``; of the two that were known the older is forgotten."""
+    """A line begins at ``seq``; of the two that were known the older is forgotten, unless it is not even older."""
     cdef uint32_t* line = f.line[direction]
+    cdef int older
     if begins_line(f, direction, seq):
         return
     if f.n[direction] < LINES:
         line[f.n[direction]] = seq
         f.n[direction] += 1
     else:
-        line[0 if <int>(line[0] - line[1]) < 0 else 1] = seq
+        older = 0 if <int>(line[0] - line[1]) < 0 else 1
+        if <int>(seq - line[older]) > 0:
+            line[older] = seq
 
 
 # ---- numbers and addresses in text
-
-cdef inline bint is_digit(uint8_t c) noexcept nogil:
-    return 48 <= c <= 57
-
 
 cdef uint32_t read_numbers(const uint8_t* text, uint32_t n, uint32_t* numbers, int wanted, uint8_t separator,
                            uint8_t end) noexcept nogil:
