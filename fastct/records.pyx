@@ -15,7 +15,7 @@ STATES = ("", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "
           "SHUTDOWN_ACK_SENT", "HEARTBEAT_SENT")
 ENDS = ("live", "expired", "closed", "reset", "evicted", "deleted")
 EVENTS = ("NEW", "UPDATE", "DESTROY")
-HELPERS = ("", "ftp", "tftp")
+HELPERS = ("", "ftp", "tftp", "pptp")
 
 
 def _dtype(view):

@@ -6,6 +6,7 @@ from fastct.conntrack.early_drop cimport probation_t
 from fastct.conntrack.expect cimport expect_t, expects_t
 from fastct.conntrack.extra cimport extras_t
 from fastct.conntrack.helper cimport assignments_t
+from fastct.conntrack.keymap cimport keymap_t
 from fastct.conntrack.log cimport log_t
 from fastct.conntrack.opts cimport ct_opts_t
 from fastct.conntrack.table cimport table_t
@@ -60,6 +61,7 @@ cdef struct ct_t:
     probation_t probation    # filled only while there is a limit
     extras_t extras
     expects_t expects
+    keymap_t keymap
     assignments_t assignments
     template_t template
     ct_opts_t opts
@@ -93,6 +95,7 @@ cdef struct ct_result_t:
 cdef int ct_init(ct_t* ct, uint64_t slots_max) except -1
 cdef void ct_free(ct_t* ct) noexcept
 cdef void ct_in(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil
+cdef void ct_call(ct_t* ct, packet_t* p, bint quoted) noexcept nogil
 cdef void ct_icmp_error(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil
 cdef void ct_destroy(ct_t* ct, uint32_t slot, uint64_t when, ct_end end) noexcept nogil
 cdef uint32_t ct_gc(ct_t* ct, uint32_t lines) noexcept nogil

@@ -2,6 +2,7 @@
 from libc.stdint cimport uint8_t, uint16_t
 
 from fastct.conntrack.helpers.ftp cimport ftp_help
+from fastct.conntrack.helpers.pptp cimport pptp_ended, pptp_help
 from fastct.conntrack.helpers.tftp cimport tftp_help
 from fastct.wire.bytes cimport swap16
 from fastct.wire.packet cimport PROTO_TCP, PROTO_UDP
@@ -16,12 +17,14 @@ PROTOCOLS = {"tcp": PROTO_TCP, "udp": PROTO_UDP}
 TABLE = {
     "ftp": ("tcp", BOTH, 21, ((1, 300),)),
     "tftp": ("udp", BOTH, 69, ((1, 300),)),
+    "pptp": ("tcp", IPV4, 1723, ((2, 300),)),
 }
 assert tuple(TABLE) == HELPERS[1:]
 
-cdef help_fn[2] _functions
+cdef help_fn[3] _functions
 _functions[0] = ftp_help
 _functions[1] = tftp_help
+_functions[2] = pptp_help
 
 cdef helper_t[HELPERS_MAX] _rows
 for _number, (_protocol, _families, _port, _classes) in enumerate(TABLE.values()):
@@ -33,6 +36,8 @@ for _number, (_protocol, _families, _port, _classes) in enumerate(TABLE.values()
         _rows[_number + 1].max_expected[<int>_kind] = _most
         _rows[_number + 1].timeout_s[<int>_kind] = _timeout
 
+_rows[<int>HELPERS.index("pptp")].ended = pptp_ended
+
 
 cdef helper_t* helper_rows() noexcept nogil:
     """The table by index into records.HELPERS."""
@@ -41,7 +46,7 @@ cdef helper_t* helper_rows() noexcept nogil:
 
 cdef bint helper_run(help_t* h) noexcept nogil:
     """Let the connection's helper read the packet. False: Linux drops it."""
-    return _rows[h.x.helper].help(h)
+    return h.row.help(h)
 
 
 # ---- which connections get one
