@@ -591,7 +591,8 @@ cdef void press(ct_t* ct, uint32_t lines) noexcept nogil:
         at = at if at < ct.table.n_lines else 0
         found = pressed_out(&ct.table, at, slots)
         for i in range(found):
-            ct_destroy(ct, slots[i], ct.now, END_EVICTED)
+            if ct.table.conns[slots[i]].key.l3proto:
+                ct_destroy(ct, slots[i], ct.now, END_EVICTED)
         at += 1
         lines -= 1
 
@@ -608,7 +609,8 @@ cdef uint32_t ct_gc(ct_t* ct, uint32_t lines) noexcept nogil:
     while found == SWEEP_BATCH:
         found = table_sweep(&ct.table, ct.now, &lines, slots)
         for i in range(found):
-            expire(ct, slots[i])
+            if ct.table.conns[slots[i]].key.l3proto:         # else it ended with another of them
+                expire(ct, slots[i])
         total += found
     return total
 

@@ -1,5 +1,5 @@
 """The table of the PPTP keymap; records and picture are in ``keymap.pxd``."""
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
 from fastct.conntrack.arena cimport arena_free, arena_grow, arena_init
 from fastct.wire.bytes cimport load_u32
