@@ -15,7 +15,7 @@ STATES = ("", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "
           "SHUTDOWN_ACK_SENT", "HEARTBEAT_SENT")
 ENDS = ("live", "expired", "closed", "reset", "evicted", "deleted")
 EVENTS = ("NEW", "UPDATE", "DESTROY")
-HELPERS = ("", "ftp", "tftp", "pptp")
+HELPERS = ("", "ftp", "tftp", "pptp", "sip")
 
 
 def _dtype(view):

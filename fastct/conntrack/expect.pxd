@@ -38,6 +38,7 @@ cdef struct expect_t:
     uint8_t flags            # EXPECT_*
     uint8_t kind             # class, in the helper's own table
     uint8_t helper           # who expects: index into records.HELPERS
+    uint8_t via              # protocol of the connection in whose words it was announced
     uint8_t assign           # helper of the new connection, 0: none
     uint32_t timeout_s
     uint64_t deadline_ns

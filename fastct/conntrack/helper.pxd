@@ -58,7 +58,6 @@ ctypedef void (*ended_fn)(help_t* h) noexcept nogil
 cdef struct helper_t:
     help_fn help
     ended_fn ended           # the connection is over: what ends with it. NULL: nothing
-    uint8_t l4proto
     uint8_t families         # 1: IPv4, 2: IPv6, 3: both
     uint16_t port            # usual one, host order
     uint16_t max_expected[EXPECT_CLASSES]
@@ -84,7 +83,7 @@ cdef inline void help_expectation(const help_t* h, expect_t* e, uint8_t kind) no
     """Begin an expectation of a class: zeros, but for who expects it."""
     memset(e, 0, sizeof(expect_t))
     e.kind = kind
-    e.helper = h.x.helper
+    e.helper, e.via = h.x.helper, h.ends[0].l4proto
     e.ends.l3proto = h.ends[0].l3proto
     e.ends.zone = h.ends[0].zone
     e.master, e.master_slot, e.master_extra = h.number, h.slot, h.c.extra

@@ -3,6 +3,7 @@ from libc.stdint cimport uint8_t, uint16_t
 
 from fastct.conntrack.helpers.ftp cimport ftp_help
 from fastct.conntrack.helpers.pptp cimport pptp_ended, pptp_help
+from fastct.conntrack.helpers.sip cimport sip_help
 from fastct.conntrack.helpers.tftp cimport tftp_help
 from fastct.wire.bytes cimport swap16
 from fastct.wire.packet cimport PROTO_TCP, PROTO_UDP
@@ -13,23 +14,24 @@ from fastct.records import HELPERS
 IPV4, BOTH = 1, 3
 PROTOCOLS = {"tcp": PROTO_TCP, "udp": PROTO_UDP}
 
-# name: protocol, families, usual port, classes of expectations as (most of one master, timeout in s)
+# name: protocols, families, usual port, classes of expectations as (most of one master, timeout in s)
 TABLE = {
     "ftp": ("tcp", BOTH, 21, ((1, 300),)),
     "tftp": ("udp", BOTH, 69, ((1, 300),)),
     "pptp": ("tcp", IPV4, 1723, ((2, 300),)),
+    "sip": ("udp tcp", BOTH, 5060, ((1, 180), (4, 180), (4, 180), (2, 180))),
 }
 assert tuple(TABLE) == HELPERS[1:]
 
-cdef help_fn[3] _functions
+cdef help_fn[HELPERS_MAX] _functions
 _functions[0] = ftp_help
 _functions[1] = tftp_help
 _functions[2] = pptp_help
+_functions[3] = sip_help
 
 cdef helper_t[HELPERS_MAX] _rows
-for _number, (_protocol, _families, _port, _classes) in enumerate(TABLE.values()):
+for _number, (_, _families, _port, _classes) in enumerate(TABLE.values()):
     _rows[_number + 1].help = _functions[<int>_number]
-    _rows[_number + 1].l4proto = PROTOCOLS[_protocol]
     _rows[_number + 1].families = _families
     _rows[_number + 1].port = _port
     for _kind, (_most, _timeout) in enumerate(_classes):
@@ -65,7 +67,8 @@ cdef uint8_t helper_for(const assignments_t* a, uint8_t l3proto, uint8_t l4proto
 
 cdef int assignments_set(assignments_t* a, dict wanted, bint usual) except -1:
     """``wanted``: "tcp/21" to "ftp"; ``usual``: every helper on its usual port, too. Raises ConfigError."""
-    rows = [(f"{protocol}/{port}", name) for name, (protocol, _, port, _) in TABLE.items()] if usual else []
+    rows = [(f"{protocol}/{port}", name) for name, (protocols, _, port, _) in TABLE.items()
+            for protocol in protocols.split()] if usual else []
     a.n = 0
     for where, name in [*wanted.items(), *rows]:
         protocol, _, port = str(where).partition("/")
@@ -73,8 +76,8 @@ cdef int assignments_set(assignments_t* a, dict wanted, bint usual) except -1:
             raise ConfigError(f"helper: expected tcp/PORT or udp/PORT, got {where!r}")
         if name not in TABLE:
             raise ConfigError(f"unknown helper {name!r}; known are {', '.join(TABLE)}")
-        if TABLE[name][0] != protocol:
-            raise ConfigError(f"helper {name} is for {TABLE[name][0]}, not {protocol}")
+        if protocol not in TABLE[name][0].split():
+            raise ConfigError(f"helper {name} is for {TABLE[name][0].replace(' ', ' and ')}, not {protocol}")
         if a.n == ASSIGNMENTS_MAX:
             raise ConfigError(f"more than {ASSIGNMENTS_MAX} helpers are assigned")
         a.rows[a.n].port = swap16(<uint16_t><int>int(port))

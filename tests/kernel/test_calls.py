@@ -9,10 +9,10 @@ import random
 
 import pytest
 
-from tests.kernel import helped, pptp
+from tests.kernel import calls, pptp
 from tests.kernel.generator import CLIENT, SERVER
 from tests.kernel.namespace import isolated, unavailable
-from tests.unit.test_helper_pptp import DIALOGUES as CALLS
+from tests.unit.test_helper_pptp import DIALOGUES
 
 PACKETS = int(os.environ.get("FASTCT_KERNEL_PACKETS", "20000"))
 SEED = int(os.environ.get("FASTCT_KERNEL_SEED", random.randrange(1 << 32)))
@@ -26,7 +26,7 @@ def pptp_dialogue(name):
     """A control connection that says what a dialogue says, and GRE afterwards."""
     control = pptp.Control("10.1.0.1", "10.2.0.1", 1000)
     yield from control.session()
-    for word, *fields in CALLS[name][0]:
+    for word, *fields in DIALOGUES[name][0]:
         yield control.say(word, *fields[:2], result=(*fields, 1, 1, 1)[2])
     for side, call, mine in ((CLIENT, 0x22, 0x11), (SERVER, 0x11, 0x22), (CLIENT, 0x22, 0x11), (CLIENT, 0x24, 0x13)):
         yield control.gre(side, call, mine)
@@ -37,10 +37,10 @@ def pptp_dialogue(name):
 
 def compare_pptp(name):
     """Runs in a namespace."""
-    return helped.run(pptp_dialogue(name), {"tcp/1723": "pptp"}, PATIENT)
+    return calls.run(pptp_dialogue(name), {"tcp/1723": "pptp"}, PATIENT)
 
 
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("name", DIALOGUES)
 def test_pptp(name):
     result = isolated(compare_pptp, name)
     assert result["differences"] == []
@@ -48,7 +48,7 @@ def test_pptp(name):
 
 def compare_pptp_random(seed, count):
     """Runs in a namespace."""
-    return helped.run(pptp.random_packets(random.Random(seed), count), {"tcp/1723": "pptp"}, PATIENT)
+    return calls.run(pptp.random_packets(random.Random(seed), count), {"tcp/1723": "pptp"}, PATIENT)
 
 
 def test_pptp_at_random():

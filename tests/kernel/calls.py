@@ -17,7 +17,7 @@ CLASSES = {"sip": ("signalling", "audio", "video", "image")}
 MOST_SHOWN = 12
 
 
-class HelpedKernel(Kernel):
+class CallKernel(Kernel):
     """The kernel, with rules of the raw table that give new connections their helper."""
 
     def __init__(self, helpers):
@@ -36,15 +36,22 @@ class HelpedKernel(Kernel):
         return sorted((f"{m[2]} {m[3]} {m[4].strip()}", int(m[1])) for m in found)
 
 
-class HelpedSubject(Subject):
+class CallSubject(Subject):
     """fastct, with the same helpers."""
 
     def __init__(self, helpers, keep_events=False):
         super().__init__(keep_events)
         self._tracker = fastct.Tracker(checksum="on", seed=1, keep_events=keep_events, helpers=helpers)
 
+    def send(self, packet, now):
+        row = self._tracker.process_bytes([packet.data], [now], linktype=101)[0]
+        from fastct.records import CTSTATES, CTDIRS
+        from tests.kernel.observation import Observation
+        if row["verdict"]: return Observation("", "", self._entry(packet.flow))
+        return Observation(CTSTATES[row["ctstate"]], CTDIRS[row["ctdir"]], self._entry(packet.flow))
+
     def expectations(self):
-        """As ``HelpedKernel.expectations``."""
+        """As ``CallKernel.expectations``."""
         return sorted((expected_line(row), int(row["timeout"])) for row in self._tracker.expectations())
 
 
@@ -74,7 +81,7 @@ def same(theirs, ours):
 
 def run(packets, helpers, sysctls=None):
     """Send packets through both; returns differences as text and counts. In a namespace of its own."""
-    kernel, subject = HelpedKernel(helpers), HelpedSubject(helpers)
+    kernel, subject = CallKernel(helpers), CallSubject(helpers)
     kernel.configure(sysctls or {})
     subject.configure(sysctls or {})
     differences, recent, classes, number, most = [], [], {}, 0, 0
