@@ -8,7 +8,7 @@
 A UDP packet is one message. A TCP segment is as many as have a Content-Length and are whole; what is cut off at its
 end is passed over. A message without a readable CSeq makes Linux drop the packet, as does what finds no room.
 """
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from fastct.conntrack.conn cimport IPS_EXPECTED
