@@ -44,11 +44,12 @@ class CallSubject(Subject):
         self._tracker = fastct.Tracker(checksum="on", seed=1, keep_events=keep_events, helpers=helpers)
 
     def send(self, packet, now):
-        row = self._tracker.process_bytes([packet.data], [now], linktype=101)[0]
-        from fastct.records import CTSTATES, CTDIRS
-        from tests.kernel.observation import Observation
-        if row["verdict"]: return Observation("", "", self._entry(packet.flow))
-        return Observation(CTSTATES[row["ctstate"]], CTDIRS[row["ctdir"]], self._entry(packet.flow))
+        """As ``Subject.send``; a packet that a helper dropped has not got through."""
+        dropped = self._tracker.stats["reason_helper_dropped"]
+        seen = super().send(packet, now)
+        if self._tracker.stats["reason_helper_dropped"] != dropped:
+            return seen._replace(ctstate="", direction="")
+        return seen
 
     def expectations(self):
         """As ``CallKernel.expectations``."""
