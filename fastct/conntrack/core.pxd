@@ -61,7 +61,6 @@ cdef struct ct_t:
     probation_t probation    # filled only while there is a limit
     extras_t extras
     expects_t expects
-    keymap_t keymap
     assignments_t assignments
     template_t template
     ct_opts_t opts
@@ -77,6 +76,7 @@ cdef struct ct_t:
     log_t ended_log          # conn_row_t
     log_t event_log          # event_row_t
     conn_t fresh             # where a new connection is prepared
+    keymap_t keymap          # last: large, and rarely looked at
 
 # Who dropped a packet, if anybody did.
 cdef enum ct_drop:
