@@ -44,4 +44,8 @@ class UnsupportedLinkType(CaptureError):
 
 
 class SnapshotError(Error):
-    """A snapshot file that is damaged or of an unknown version."""
+    """A snapshot that cannot be written, or read: has its ``path`` and the ``reason``."""
+
+    def __init__(self, path, reason):
+        super().__init__(f"{path}: {reason}")
+        self.path, self.reason = path, reason

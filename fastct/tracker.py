@@ -10,8 +10,10 @@ import numpy as np
 
 from fastct.capture.frames import LINKTYPE_ETHERNET, frames_from_bytes
 from fastct.conntrack.opts import SYSCTLS
+from fastct.control import change, handles_of, insert
 from fastct.engine import Engine
 from fastct.errors import ConfigError
+from fastct.snapshot import load, save
 
 SECRET_BYTES = 64
 
@@ -129,15 +131,60 @@ class Tracker:
     def __init__(self, *, sysctls=None, max_entries=0, checksum="auto", seed=None, personality="6.18",
                  keep_ended=False, keep_events=False, helpers=None, auto_helpers=False, on_full="drop",
                  keep_leaving=False):
-        self._sysctls, self._personality = dict(sysctls or {}), personality
+        self._sysctls = dict(sysctls or {})
         if max_entries:
             self._sysctls["nf_conntrack_max"] = max_entries
-        self._engine = Engine(secret_from(seed), self._sysctls, checksum=checksum, personality=personality,
-                              keep_ended=keep_ended, keep_events=keep_events, helpers=helpers,
-                              auto_helpers=auto_helpers, on_full=on_full)
+        self._keep = {"keep_ended": keep_ended, "keep_events": keep_events}
+        self._made = {"personality": personality, "helpers": dict(helpers or {}), "auto_helpers": bool(auto_helpers),
+                      "on_full": on_full}
+        self._engine = Engine(secret_from(seed), self._sysctls, checksum=checksum, **self._keep, **self._made)
         self._template = None
         self._engine.keep_leaving = keep_leaving
         self.gc = GarbageCollector(self._engine)
+
+    @classmethod
+    def from_snapshot(cls, path, *, new_key=False, keep_ended=False, keep_events=False):
+        """A tracker as ``save`` left it; see ``restore``."""
+        tracker = cls(keep_ended=keep_ended, keep_events=keep_events)
+        tracker.restore(path, new_key=new_key)
+        return tracker
+
+    def save(self, path):
+        """Write the whole state to a snapshot file: connections, packet time, counters, settings, hash key.
+
+        The file appears under its name when it is complete and safe on the disk. Ended connections and events that
+        wait to be drained are not part of it, nor are fragments of datagrams that are not complete yet.
+
+        Raises
+        ------
+        SnapshotError
+            If it cannot be written.
+        """
+        save(path, self._engine, {"sysctls": self._sysctls} | self._made)
+
+    def restore(self, path, *, new_key=False):
+        """Go on from a snapshot: the same packets give the same rows as if there had been no break.
+
+        What this tracker knew is forgotten, with all handles; ``keep_ended`` and ``keep_events`` stay as they are.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+        new_key : bool
+            Take a new random hash key, not the one in the file. Then a full table may give up other connections than
+            it would have.
+
+        Raises
+        ------
+        SnapshotError
+            If the file cannot be read, is damaged, or is of another version. The tracker is as it was then.
+        """
+        leaving = self._engine.keep_leaving
+        engine, settings = load(path, secret_from(None) if new_key else None, **self._keep)
+        self._engine, self._sysctls = engine, settings["sysctls"]
+        self._made = {name: settings[name] for name in self._made}
+        self.gc._engine, engine.keep_leaving = engine, leaving
+        self._template = None
 
     def __len__(self):
         return self._engine.count
@@ -150,7 +197,7 @@ class Tracker:
     @sysctls.setter
     def sysctls(self, changes):
         settings = self._sysctls | changes
-        self._engine.configure(settings, self._personality)
+        self._engine.configure(settings, self._made["personality"])
         self._sysctls = settings
 
     @property
@@ -287,6 +334,51 @@ class Tracker:
         except struct.error as error:
             raise ConfigError(f"find: {error}") from None
         return self._engine.find(head + source.packed + target.packed, number, ids, zone)
+
+    def find_tuple(self, header, l4proto, ids):
+        """As ``find``, of a tuple in the form of packet headers: see ``Engine.find``."""
+        return self._engine.find(header, l4proto, ids)
+
+    def handles(self):
+        """The handles of the live connections, in the order of ``connections``: uint64 array."""
+        self._engine.gc()
+        return handles_of(self._engine, self._engine.order())
+
+    def insert_tuple(self, header, l4proto, ids, *, zone=0, timeout, status=0, state=0, mark=0, tags=(0, 0)):
+        """Make a connection without a packet, as ``conntrack -I`` does.
+
+        Parameters
+        ----------
+        header, l4proto, ids
+            Its tuple, as for ``Engine.find``.
+        timeout : int
+            Seconds.
+        status, state, mark : int
+            IPS_* bits that a user may set; index into ``records.STATES``.
+        tags : pair of int
+            Verification tags of SCTP, by direction.
+
+        Returns
+        -------
+        str
+            Empty, or the name of the errno that Linux gives.
+        """
+        return insert(self._engine, header, l4proto, ids, zone, timeout, status, state, mark, tags)
+
+    def update(self, handle, *, timeout=None, status=0, state=None, mark=None):
+        """Change a connection as ``conntrack -U`` does; ``status``: bits to set.
+
+        Returns
+        -------
+        str
+            Empty, or the name of the errno that Linux gives.
+        """
+        if self._engine.slot_of(handle) is None:
+            return "ENOENT"
+        why = change(self._engine, handle, timeout, status, state)
+        if not why and mark is not None:
+            self.mark(handle, mark)
+        return why
 
     def get(self, handle):
         """The row of a connection, or None when it is gone."""

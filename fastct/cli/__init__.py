@@ -18,8 +18,15 @@ DONE, DAMAGED, FAILED, INTERRUPTED = 0, 1, 2, 130
 COMMANDS = {
     "track": "track captures: print the connections and a summary",
     "events": "NEW, UPDATE and DESTROY of connections, as conntrack -E prints them",
+    "conntrack": "conntrack(8)'s command line on a snapshot",
+    "ct": "connections in the columns of cilium bpf ct list",
+    "nat": "translations in the columns of cilium bpf nat list",
     "bench": "measure the core on this machine",
 }
+
+
+# Those that have words of their own, which argparse does not understand.
+OWN_WORDS = ("conntrack",)
 
 
 def say(message):
@@ -53,6 +60,8 @@ def _parser(name):
 
 def _run(argv):
     """Parse the command line and do what it says; returns the exit status."""
+    if argv and argv[0] in OWN_WORDS:
+        return importlib.import_module(f"fastct.cli.{argv[0]}").main(argv[1:])
     parser = _parser(next((word for word in argv if word in COMMANDS), None))
     args = parser.parse_args(argv)
     if args.version:

@@ -88,6 +88,7 @@ def add_tracking(parser):
     parser.add_argument("--at", type=time_of, metavar="TIME",
                         help="the table as of a time: seconds since the epoch, date and time, or +SECONDS")
     parser.add_argument("--packets", metavar="FILE", help="a row per packet to a file: .csv .jsonl .arrow .parquet")
+    parser.add_argument("--save", metavar="FILE", help="at the end, the state of the tracker to a snapshot file")
     parser.add_argument("--quiet", action="store_true", help="no progress and no summary")
 
 

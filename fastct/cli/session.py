@@ -29,7 +29,8 @@ def outputs(stack, args, main, files):
     paths = {kind: path for kind, path in {main: args.output, **files}.items() if path is not None}
     if main in paths and args.json:
         raise ConfigError("--json is the form of standard output; the ending of the file's name says another")
-    _apart([*paths.values(), *([args.write] if written(args) else [])])
+    saved = [args.save] if args.save else []
+    _apart([*paths.values(), *([args.write] if written(args) else []), *saved])
     sinks = {}
 
     def add(kind, sink):
@@ -86,6 +87,8 @@ def run(args, main, **files):
             summary = replay(source, tracker, at=args.at, progress=progress, connections=into("connections"),
                              packets=into("packets"), events=into("events"),
                              leaving=sinks["leaving"].write_frames if "leaving" in sinks else None)
+            if args.save:
+                tracker.save(args.save)
         finally:
             progress.clear()
     return report(args, summary, tally)

@@ -7,6 +7,7 @@ EXAMPLES = """examples:
   fastct track a.pcap b.pcapng.gz -o out.parquet  several captures merged by time, into a file
   fastct track dump.pcap --at +30                 the table as it was 30 seconds after the first packet
   fastct track dump.pcap --write accepted.pcap    the packets that conntrack lets through
+  fastct track dump.pcap --save state.fct         also a snapshot, for fastct conntrack --snapshot state.fct
   tcpdump -w - | fastct track - --packets p.csv   per-packet verdicts of what comes in
 """
 

@@ -36,12 +36,12 @@ from fastct.wire.fragment cimport (
     FRAGMENT_DATAGRAM_MAX,
     FRAGMENT_PASSES,
     FRAGMENT_PIECE,
+    datagram_parse,
     fragment_kind,
     fragment_read,
     fragment_t,
 )
 from fastct.wire.packet cimport hash_addresses, hash_pair, packet_t, wire_opts_t
-from fastct.wire.parse cimport datagram_parse
 from fastct.wire.reason cimport Reason
 
 cdef enum:

@@ -47,6 +47,7 @@ cdef struct expect_t:
     uint32_t master_extra    # index of its extra
     uint32_t next            # in its bucket; of the free list
     uint32_t older           # of the same master
+    uint64_t serial          # in order of creation
 
 # What expects_add says.
 cdef enum expect_verdict:

@@ -198,4 +198,5 @@ cdef expect_verdict expects_add(expects_t* e, const expect_t* wanted, uint32_t c
     x.expecting[wanted.kind] += 1
     e.count += 1
     e.created += 1
+    e.items[index].serial = e.created
     return EXPECT_ADDED

@@ -53,11 +53,15 @@ cdef struct help_t:
 
 ctypedef bint (*help_fn)(help_t* h) noexcept nogil
 ctypedef void (*ended_fn)(help_t* h) noexcept nogil
+ctypedef bint (*sound_fn)(const uint64_t* state) noexcept nogil
 
 # What Linux allows a helper, by class of expectation.
 cdef struct helper_t:
     help_fn help
     ended_fn ended           # the connection is over: what ends with it. NULL: nothing
+    sound_fn sound           # whether words of its own, from a file, are such as it makes; NULL: it keeps none
+    uint8_t tcp              # it is for TCP
+    uint8_t udp
     uint8_t families         # 1: IPv4, 2: IPv6, 3: both
     uint16_t port            # usual one, host order
     uint16_t max_expected[EXPECT_CLASSES]
@@ -76,6 +80,7 @@ cdef struct assignments_t:
 cdef helper_t* helper_rows() noexcept nogil
 cdef uint8_t helper_for(const assignments_t* a, uint8_t l3proto, uint8_t l4proto, uint16_t dport) noexcept nogil
 cdef bint helper_run(help_t* h) noexcept nogil
+cdef bint helper_is_sound(const extra_t* x, uint8_t l3proto, uint8_t l4proto) noexcept nogil
 cdef int assignments_set(assignments_t* a, dict wanted, bint usual) except -1
 
 

@@ -1,9 +1,10 @@
 """The table of helpers, and which connections get one; records are in ``helper.pxd``."""
 from libc.stdint cimport uint8_t, uint16_t
 
-from fastct.conntrack.helpers.ftp cimport ftp_help
-from fastct.conntrack.helpers.pptp cimport pptp_ended, pptp_help
-from fastct.conntrack.helpers.sip cimport sip_help
+from fastct.conntrack.extra cimport HELPER_WORDS
+from fastct.conntrack.helpers.ftp cimport ftp_help, ftp_is_sound
+from fastct.conntrack.helpers.pptp cimport pptp_ended, pptp_help, pptp_is_sound
+from fastct.conntrack.helpers.sip cimport sip_help, sip_is_sound
 from fastct.conntrack.helpers.tftp cimport tftp_help
 from fastct.wire.bytes cimport swap16
 from fastct.wire.packet cimport PROTO_TCP, PROTO_UDP
@@ -30,14 +31,17 @@ _functions[2] = pptp_help
 _functions[3] = sip_help
 
 cdef helper_t[HELPERS_MAX] _rows
-for _number, (_, _families, _port, _classes) in enumerate(TABLE.values()):
+for _number, (_protocols, _families, _port, _classes) in enumerate(TABLE.values()):
     _rows[_number + 1].help = _functions[<int>_number]
+    _rows[_number + 1].tcp, _rows[_number + 1].udp = "tcp" in _protocols, "udp" in _protocols
     _rows[_number + 1].families = _families
     _rows[_number + 1].port = _port
     for _kind, (_most, _timeout) in enumerate(_classes):
         _rows[_number + 1].max_expected[<int>_kind] = _most
         _rows[_number + 1].timeout_s[<int>_kind] = _timeout
-
+_rows[<int>HELPERS.index("ftp")].sound = ftp_is_sound
+_rows[<int>HELPERS.index("pptp")].sound = pptp_is_sound
+_rows[<int>HELPERS.index("sip")].sound = sip_is_sound
 _rows[<int>HELPERS.index("pptp")].ended = pptp_ended
 
 
@@ -49,6 +53,27 @@ cdef helper_t* helper_rows() noexcept nogil:
 cdef bint helper_run(help_t* h) noexcept nogil:
     """Let the connection's helper read the packet. False: Linux drops it."""
     return h.row.help(h)
+
+
+cdef bint is_for(const helper_t* row, uint8_t l4proto) noexcept nogil:
+    return (row.tcp and l4proto == <int>PROTO_TCP) or (row.udp and l4proto == <int>PROTO_UDP)
+
+
+cdef bint helper_is_sound(const extra_t* x, uint8_t l3proto, uint8_t l4proto) noexcept nogil:
+    """Whether a connection of these protocols may have the helper that an extra from a file names, and its words."""
+    cdef const helper_t* row
+    cdef int i
+    if x.helper >= HELPERS_MAX:
+        return False
+    row = &_rows[x.helper]
+    if x.helper and (row.help == NULL or not is_for(row, l4proto) or not row.families & (1 if l3proto == 4 else 2)):
+        return False
+    if row.sound != NULL:
+        return row.sound(x.state)
+    for i in range(HELPER_WORDS):
+        if x.state[i]:
+            return False
+    return True
 
 
 # ---- which connections get one

@@ -31,6 +31,9 @@ cdef extern from "conntrack/index.h" nogil:
     int lowest_bit(unsigned int mask) noexcept
 
 cdef enum:
+    FIRST_LINES = 64     # lines of an empty table
+    LOAD_PERCENT = 50    # of the places; more makes chains, less wastes memory
+    LINE_PLACES = 8
     SWEEP_BATCH = 32     # expired entries that one call of table_sweep reports at most
 
 cdef packed struct addr6_t:
@@ -66,6 +69,9 @@ cdef int table_init(table_t* t, uint64_t slots_max, const hash_key_t* secret) ex
 cdef void table_free(table_t* t) noexcept
 
 cdef uint32_t table_insert(table_t* t, const packet_t* p, const conn_t* fresh, uint64_t now) noexcept nogil
+cdef bint table_lines(table_t* t, uint32_t n_lines) noexcept nogil
+cdef uint32_t table_insert_at(table_t* t, const packet_t* p, const conn_t* fresh, uint64_t now,
+                              int place) noexcept nogil
 cdef void table_remove(table_t* t, uint32_t slot) noexcept nogil
 cdef void table_hasten(table_t* t, uint32_t slot, uint64_t deadline_ns, uint64_t now) noexcept nogil
 cdef int table_sweep(table_t* t, uint64_t now, uint32_t* lines_left, uint32_t* expired) noexcept nogil

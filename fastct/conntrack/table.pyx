@@ -8,9 +8,7 @@ from fastct.wire.bytes cimport load_u64, prefetch_r, prefetch_w
 from fastct.wire.packet cimport hash_key_t, key_hash, packet_t
 
 cdef enum:
-    FIRST_LINES = 64           # lines of an empty table
     AHEAD = 1 << 17            # connections that memory is made present for before they come
-    LOAD_PERCENT = 50          # of the places; more makes chains, less wastes memory
     CHAIN_MOST = 9             # overflow lines of a bucket that takes one more: Linux' bound is 50 to 80 entries
     CHAIN_ANY = 1 << 30        # what is in the table stays in it
     DUE_SHIFT = 29             # unit of a coarse deadline: 2**29 ns, 0.54 s
@@ -194,6 +192,21 @@ cdef void split_line(table_t* t) noexcept nogil:
     prefetch_r(&t.lines[(ahead + 2) & t.mask])
 
 
+cdef inline void fill_slot(table_t* t, uint32_t slot, const packet_t* p, const conn_t* fresh,
+                           uint64_t now) noexcept nogil:
+    """A slot that the index holds becomes a connection."""
+    t.conns[slot] = fresh[0]
+    t.start_ns[slot] = now
+    if p.addr6[0] != NULL:
+        t.addr6[slot].half[0] = load_u64(p.addr6[0])
+        t.addr6[slot].half[1] = load_u64(p.addr6[0] + 8)
+        t.addr6[slot].half[2] = load_u64(p.addr6[1])
+        t.addr6[slot].half[3] = load_u64(p.addr6[1] + 8)
+    if t.sweep_began == 0:
+        t.sweep_began = t.sweep_began_before = now      # nothing is older: coarse deadlines can be trusted
+    t.count += 1
+
+
 cdef uint32_t table_insert(table_t* t, const packet_t* p, const conn_t* fresh, uint64_t now) noexcept nogil:
     """Copy a new connection into the table.
 
@@ -207,18 +220,58 @@ cdef uint32_t table_insert(table_t* t, const packet_t* p, const conn_t* fresh, u
                      CHAIN_MOST):
         release_slot(t, slot)
         return NO_SLOT
-    t.conns[slot] = fresh[0]
-    t.start_ns[slot] = now
-    if p.addr6[0] != NULL:
-        t.addr6[slot].half[0] = load_u64(p.addr6[0])
-        t.addr6[slot].half[1] = load_u64(p.addr6[0] + 8)
-        t.addr6[slot].half[2] = load_u64(p.addr6[1])
-        t.addr6[slot].half[3] = load_u64(p.addr6[1] + 8)
-    if t.sweep_began == 0:
-        t.sweep_began = t.sweep_began_before = now      # nothing is older: coarse deadlines can be trusted
-    t.count += 1
+    fill_slot(t, slot, p, fresh, now)
     if t.count * 100 > t.n_lines * <uint64_t>(8 * LOAD_PERCENT):
         split_line(t)
+    return slot
+
+
+cdef bint table_lines(table_t* t, uint32_t n_lines) noexcept nogil:
+    """Give an empty table an index of so many lines, at least those it has; False for want of memory."""
+    if n_lines < t.n_lines or arena_grow(&t.lines_mem, n_lines * sizeof(line_t)):
+        return False
+    while t.mask * 2 + 1 < n_lines:
+        t.mask = t.mask * 2 + 1
+    t.n_lines = n_lines
+    return True
+
+
+cdef bint chain_add_at(table_t* t, line_t* line, uint16_t tag, uint32_t slot, uint8_t due, int place) noexcept nogil:
+    """Put an entry at a place behind all others of its bucket, as they lay in another table.
+
+    => False if that leaves a hole before an overflow line, or for want of memory.
+    """
+    cdef unsigned int used
+    while line.next:
+        line = &t.overflow[line.next]
+    used = line_used(line)
+    if used >> place:                 # no room behind the others: the bucket goes on in a new line
+        if used != 0xFF:
+            return False
+        line.next = take_overflow(t)
+        if line.next == 0:
+            return False
+        line = &t.overflow[line.next]
+    line.tag[place] = tag
+    line.slot[place] = slot
+    line.due[place] = due
+    return True
+
+
+cdef uint32_t table_insert_at(table_t* t, const packet_t* p, const conn_t* fresh, uint64_t now,
+                              int place) noexcept nogil:
+    """``table_insert`` at a place of the last line of its bucket, behind all others; the index does not grow.
+
+    => NO_SLOT also if it cannot be there.
+    """
+    cdef uint32_t slot = take_slot(t, p.addr6[0] != NULL)
+    if slot == NO_SLOT:
+        return NO_SLOT
+    if not chain_add_at(t, &t.lines[table_line(t, p.hash)], tag_of(p.hash), slot, due_of(fresh.deadline_ns, now),
+                        place):
+        release_slot(t, slot)
+        return NO_SLOT
+    fill_slot(t, slot, p, fresh, now)
     return slot
 
 

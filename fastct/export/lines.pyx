@@ -31,6 +31,12 @@ cdef enum:
     NS_PER_S = 1000000000
     DESTROY = 2
 
+# What -o asks for.
+cdef enum:
+    STYLE_EXTENDED = 1
+    STYLE_ID = 2
+    STYLE_TIMESTAMP = 4
+
 # Encoded words and the pointers into them, by code.
 cdef list _kept = []
 cdef const char* _protocols[256]
@@ -119,38 +125,49 @@ cdef char* put_tuples(char* out, const conn_row_t* row, bint timeout, bint count
     return out
 
 
-cdef char* put_connection(char* out, const conn_row_t* row) noexcept nogil:
+cdef char* put_family(char* out, const conn_row_t* row, int style) noexcept nogil:
+    """What ``-o extended`` puts first."""
+    if not style & STYLE_EXTENDED:
+        return out
+    return put_text(out, b"ipv4     2 ", 11) if row.l3proto == 4 else put_text(out, b"ipv6     10 ", 12)
+
+
+cdef char* put_connection(char* out, const conn_row_t* row, int style) noexcept nogil:
     """A line of ``conntrack -L``."""
-    out = put_tuples(out, row, True, True)
+    out = put_tuples(put_family(out, row, style), row, True, True)
     out = put_pair(out, b"mark=", 5, row.mark)
     if row.zone:
         out = put_pair(out, b"zone=", 5, row.zone)
     out = put_word(out, _helpers[row.helper])
     out = put_number(put_text(out, b"use=", 4), row.use)
+    if style & STYLE_ID:
+        out = put_number(put_text(out, b" id=", 4), <uint32_t>row.conn)
     return put_text(out, b"\n", 1)
 
 
-cdef char* put_event(char* out, const event_row_t* event, bint timestamp) noexcept nogil:
-    """A line of ``conntrack -E``; with ``timestamp``, of ``conntrack -E -o timestamp``."""
+cdef char* put_event(char* out, const event_row_t* event, int style) noexcept nogil:
+    """A line of ``conntrack -E``."""
     cdef const conn_row_t* row = &event.row
     cdef bint destroy = event.type == DESTROY
-    if timestamp:
+    if style & STYLE_TIMESTAMP:
         out = put_number(put_text(out, b"[", 1), event.ts // <uint64_t>NS_PER_S)
         out = put_text(out, b".", 1)
         out = put_padded(out, <uint32_t>(event.ts % <uint64_t>NS_PER_S // <uint64_t>NS_PER_US), 6)
         out = put_text(out, b"]\t", 2)
     out = put_word(out, _events[event.type])
-    out = put_tuples(out, row, row.timeout or not destroy, destroy)
+    out = put_tuples(put_family(out, row, style), row, row.timeout or not destroy, destroy)
     if row.mark:
         out = put_pair(out, b"mark=", 5, row.mark)
     if row.zone:
         out = put_pair(out, b"zone=", 5, row.zone)
     out = put_word(out, _helpers[row.helper])
+    if style & STYLE_ID:
+        out = put_pair(out, b"id=", 3, <uint32_t>row.conn)
     (out - 1)[0] = c"\n"  # conntrack cuts the blank that ends every part
     return out
 
 
-cdef bytes _format(rows, bint events, bint timestamps):
+cdef bytes _format(rows, bint events, int style):
     """Format rows of either kind, ``BLOCK`` at a time, so that the buffer stays small."""
     rows = np.ascontiguousarray(rows)
     cdef const char* base = <const char*><size_t>rows.ctypes.data
@@ -167,9 +184,9 @@ cdef bytes _format(rows, bint events, bint timestamps):
             with nogil:
                 for i in range(begin, end):
                     if events:
-                        out = put_event(out, &(<const event_row_t*>base)[i], timestamps)
+                        out = put_event(out, &(<const event_row_t*>base)[i], style)
                     else:
-                        out = put_connection(out, &(<const conn_row_t*>base)[i])
+                        out = put_connection(out, &(<const conn_row_t*>base)[i], style)
             parts.append(PyBytes_FromStringAndSize(buffer, out - buffer))
             begin = end
     finally:
@@ -177,13 +194,19 @@ cdef bytes _format(rows, bint events, bint timestamps):
     return b"".join(parts)
 
 
-def format_connections(rows):
+cdef int _style(bint extended, bint ids, bint timestamps):
+    return extended * STYLE_EXTENDED | ids * STYLE_ID | timestamps * STYLE_TIMESTAMP
+
+
+def format_connections(rows, *, bint extended=False, bint ids=False):
     """Lines of ``conntrack -L``, with accounting.
 
     Parameters
     ----------
     rows : numpy.ndarray
         ``fastct.CONNECTION_DTYPE``.
+    extended, ids : bool
+        As ``-o extended``: begin with the family; as ``-o id``: end with an id, which is the connection's number.
 
     Returns
     -------
@@ -191,10 +214,10 @@ def format_connections(rows):
     """
     if rows.dtype != CONNECTION_DTYPE:
         raise TypeError("format_connections takes rows of fastct.CONNECTION_DTYPE")
-    return _format(rows, False, False)
+    return _format(rows, False, _style(extended, ids, False))
 
 
-def format_events(rows, timestamps=True):
+def format_events(rows, bint timestamps=True, *, bint extended=False, bint ids=False):
     """Lines of ``conntrack -E``.
 
     Parameters
@@ -203,6 +226,8 @@ def format_events(rows, timestamps=True):
         ``fastct.EVENT_DTYPE``.
     timestamps : bool
         Begin each line with its time, as ``-o timestamp`` does.
+    extended, ids : bool
+        As for ``format_connections``.
 
     Returns
     -------
@@ -210,4 +235,4 @@ def format_events(rows, timestamps=True):
     """
     if rows.dtype != EVENT_DTYPE:
         raise TypeError("format_events takes rows of fastct.EVENT_DTYPE")
-    return _format(rows, True, timestamps)
+    return _format(rows, True, _style(extended, ids, timestamps))

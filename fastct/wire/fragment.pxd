@@ -1,7 +1,7 @@
 """What a fragment says of itself: which datagram it belongs to, and which bytes of it it has."""
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
-from fastct.wire.packet cimport packet_t
+from fastct.wire.packet cimport packet_t, wire_opts_t
 
 cdef enum:
     FRAGMENT_DATAGRAM_MAX = 65535    # bytes that the length field of either family can count
@@ -28,3 +28,5 @@ cdef enum:
     ECN_CE = 1 << 3
 
 cdef fragment_kind fragment_read(packet_t* p, fragment_t* f) noexcept nogil
+cdef void datagram_parse(packet_t* p, const uint8_t* ip, uint32_t cap_len, uint32_t length,
+                         const wire_opts_t* opts) noexcept nogil

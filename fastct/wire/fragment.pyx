@@ -10,9 +10,10 @@ one, is a fragment like any other.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
 from fastct.wire.bytes cimport load_be16, load_be32
-from fastct.wire.ip cimport IPV6_AUTH, IPV6_FRAGMENT, ip6_skip_extensions
-from fastct.wire.packet cimport PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, packet_t
+from fastct.wire.ip cimport IPV6_AUTH, IPV6_FRAGMENT, ip6_skip_extensions, ip6_transport, set_lengths
+from fastct.wire.packet cimport PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, SUM_UNKNOWN, packet_t, wire_opts_t
 from fastct.wire.reason cimport Reason
+from fastct.wire.transport cimport transport_parse
 
 
 cdef fragment_kind refused(packet_t* p, Reason reason) noexcept nogil:
@@ -88,3 +89,28 @@ cdef fragment_kind fragment_read(packet_t* p, fragment_t* f) noexcept nogil:
     => ``f`` points into the packet, and is filled only for FRAGMENT_PIECE.
     """
     return read_ip4(p, f) if p.ip_version == 4 else read_ip6(p, f)
+
+
+# ---- a datagram in one piece again
+
+cdef void datagram_parse(packet_t* p, const uint8_t* ip, uint32_t cap_len, uint32_t length,
+                         const wire_opts_t* opts) noexcept nogil:
+    """Fill ``p`` again behind defragmentation: it was a fragment, and is now the packet at ``ip``.
+
+    => The IP header has been checked, with the first fragment; its checksum no longer counts.
+    => Headers are there in full, as far as the first fragment's were.
+    """
+    cdef int proto
+    p.flags = p.kind = p.flip = p.self_inverse = 0
+    p.reason = Reason.none
+    p.sum = p.ip_sum = SUM_UNKNOWN
+    p.hash = 0
+    p.data = ip
+    set_lengths(p, length, cap_len)
+    if p.ip_version == 4:
+        p.l4_off = (ip[0] & 15) * 4
+        proto = ip[9]
+    else:
+        proto = ip6_transport(p, True)
+    if proto >= 0:
+        transport_parse(p, opts, <uint8_t>proto)

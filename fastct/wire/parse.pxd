@@ -4,5 +4,3 @@ from fastct.wire.packet cimport packet_t, wire_opts_t
 
 cdef void packet_parse(packet_t* p, const uint8_t* frame, uint32_t cap_len, uint32_t wire_len,
                        uint16_t linktype, const wire_opts_t* opts) noexcept nogil
-cdef void datagram_parse(packet_t* p, const uint8_t* ip, uint32_t cap_len, uint32_t length,
-                         const wire_opts_t* opts) noexcept nogil

@@ -6,7 +6,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
 cimport cython
 
-from fastct.wire.ip cimport ip4_parse, ip6_parse, ip6_transport, set_lengths
+from fastct.wire.ip cimport ip4_parse, ip6_parse
 from fastct.wire.link cimport LINK_CUT, link_network
 from fastct.wire.packet cimport PACKET_NONE, SUM_UNKNOWN, packet_refuse, packet_t, wire_opts_t
 from fastct.wire.reason cimport Reason
@@ -38,28 +38,5 @@ cdef void packet_parse(packet_t* p, const uint8_t* frame, uint32_t cap_len, uint
     wire_len = wire_len - offset if wire_len > offset else 0
     p.len = wire_len
     proto = ip4_parse(p, opts, cap_len, wire_len) if version == 4 else ip6_parse(p, opts, cap_len, wire_len)
-    if proto >= 0:
-        transport_parse(p, opts, <uint8_t>proto)
-
-
-cdef void datagram_parse(packet_t* p, const uint8_t* ip, uint32_t cap_len, uint32_t length,
-                         const wire_opts_t* opts) noexcept nogil:
-    """Fill ``p`` again behind defragmentation: it was a fragment, and is now the packet at ``ip``.
-
-    => The IP header has been checked, with the first fragment; its checksum no longer counts.
-    => Headers are there in full, as far as the first fragment's were.
-    """
-    cdef int proto
-    p.flags = p.kind = p.flip = p.self_inverse = 0
-    p.reason = Reason.none
-    p.sum = p.ip_sum = SUM_UNKNOWN
-    p.hash = 0
-    p.data = ip
-    set_lengths(p, length, cap_len)
-    if p.ip_version == 4:
-        p.l4_off = (ip[0] & 15) * 4
-        proto = ip[9]
-    else:
-        proto = ip6_transport(p, True)
     if proto >= 0:
         transport_parse(p, opts, <uint8_t>proto)

@@ -3,6 +3,7 @@
 from ipaddress import ip_address
 
 import fastct
+from fastct.cli.conntrack.commands import tags_of
 from fastct.export.lines import format_connections, format_events
 from fastct.records import CTDIRS, CTSTATES, STATES
 from tests.kernel.observation import Entry, Observation
@@ -47,8 +48,16 @@ class Subject:
 
     def listing(self, now):
         """The table at a time, as fastct prints it."""
+        return format_connections(self.rows(now)).decode().splitlines()
+
+    def rows(self, now):
+        """The table at a time."""
         self._tracker.gc.sweep(now)
-        return format_connections(self._tracker.connections()).decode().splitlines()
+        return self._tracker.connections()
+
+    def tags(self):
+        """The verification tags of SCTP associations."""
+        return tags_of(self._tracker)
 
     def flush(self):
         """End every connection."""
@@ -61,4 +70,8 @@ class Subject:
 
     def events(self):
         """What happened, as fastct prints it."""
-        return format_events(self._tracker.drain_events(), timestamps=False).decode().splitlines()
+        return format_events(self.event_rows(), timestamps=False).decode().splitlines()
+
+    def event_rows(self):
+        """What happened."""
+        return self._tracker.drain_events()

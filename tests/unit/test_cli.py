@@ -262,3 +262,14 @@ def test_progress_on_a_terminal(rich, quiet):
 def test_help_and_version():
     assert "examples:" in run("track", "-h").stdout
     assert run("--version").stdout == f"fastct {fastct.__version__}\n"
+
+
+def test_save(tmp_path):
+    path = tmp_path / "state.fct"
+    done = run("track", HOST, "--save", path, "--quiet")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(fastct.Tracker.from_snapshot(path)) == len(done.stdout.splitlines()) == 5
+    done = run("track", HOST, "--save", tmp_path / "none" / "state.fct", "--quiet")
+    assert done.returncode == 2
+    assert "state.fct: cannot be written: no such file or directory" in done.stderr
+    assert run("track", HOST, "--save", path, "-o", path).returncode == 2

@@ -5,7 +5,7 @@ behind a packet of the same direction that ended in a newline. Two such sequence
 direction. A line that begins like an announcement and cannot be read in full makes Linux drop the packet: the sender
 will send it again, perhaps in one piece.
 """
-from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from fastct.conntrack.expect cimport expect_t
@@ -226,3 +226,8 @@ cdef bint ftp_help(help_t* h) noexcept nogil:
     if h.data[h.len - 1] == 10:
         remember_line(f, h.direction, h.p.seq + h.len)
     return True
+
+
+cdef bint ftp_is_sound(const uint64_t* state) noexcept nogil:
+    cdef const ftp_t* f = <const ftp_t*>state
+    return f.n[0] <= LINES and f.n[1] <= LINES

@@ -1,4 +1,4 @@
-from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastct.conntrack.helper cimport help_t
 from fastct.conntrack.keymap cimport keymap_t
@@ -12,5 +12,6 @@ cdef struct pptp_t:
     uint8_t call             # call_state
 
 cdef bint pptp_help(help_t* h) noexcept nogil
+cdef bint pptp_is_sound(const uint64_t* state) noexcept nogil
 cdef void pptp_ended(help_t* h) noexcept nogil
 cdef void pptp_forget_keys(pptp_t* s, keymap_t* keymap) noexcept nogil

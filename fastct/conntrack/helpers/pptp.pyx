@@ -10,7 +10,7 @@ As in Linux the client is always the PNS, a control connection has one call at a
 begins where the packet begins, and what is behind it is not read. Nothing makes Linux drop a packet. A message that
 does not fit the state is passed over.
 """
-from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from fastct.conntrack.expect cimport EXPECT_ADDED, EXPECT_EITHER_WAY, expect_t, expects_remove
@@ -205,3 +205,9 @@ cdef bint pptp_help(help_t* h) noexcept nogil:
     else:
         from_server(h, s, kind, h.data + HEADER)
     return True
+
+
+cdef bint pptp_is_sound(const uint64_t* state) noexcept nogil:
+    """A session without a call that the keymap knows: what that knows is in no file."""
+    cdef const pptp_t* s = <const pptp_t*>state
+    return s.keymap[0] == NO_CALL and s.keymap[1] == NO_CALL and state[2] == state[3] == state[4] == 0

@@ -287,3 +287,8 @@ cdef bint sip_help(help_t* h) noexcept nogil:
     if h.len < SHORTEST:
         return True
     return read_stream(h) if stream else read_message(h, h.data, h.len)
+
+
+cdef bint sip_is_sound(const uint64_t* state) noexcept nogil:
+    """Any two sequence numbers."""
+    return state[1] == state[2] == state[3] == state[4] == 0

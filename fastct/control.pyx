@@ -1,0 +1,146 @@
+"""What ctnetlink does for conntrack(8): entries made, changed and named by hand, without a packet.
+
+    handles_of    what names each connection of a listing
+    insert        an entry with a tuple, a timeout, status bits and a state
+    change        another timeout, further status bits, another state
+"""
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memset
+
+import numpy as np
+
+from fastct.conntrack.conn cimport (
+    IPS_ASSURED,
+    IPS_CONFIRMED,
+    IPS_FIXED_TIMEOUT,
+    IPS_SEEN_REPLY,
+    NO_SLOT,
+    conn_t,
+)
+from fastct.conntrack.extra cimport extra_t, extras_of
+from fastct.conntrack.table cimport table_find, table_hasten, table_insert
+from fastct.engine cimport Engine, engine_t
+from fastct.wire.bytes cimport load_u16, swap32
+from fastct.wire.packet cimport PROTO_ICMP, PROTO_ICMPV6, PROTO_SCTP, key_hash, packet_t
+from fastct.wire.tuples cimport icmp_inverse, tuple_icmp, tuple_ports
+
+cdef enum:
+    CHANGEABLE = IPS_SEEN_REPLY | IPS_ASSURED | IPS_FIXED_TIMEOUT
+
+# Linux keeps deadlines in ticks and takes no timeout beyond 2**31 - 1 of them: in seconds, at 250 ticks each.
+TIMEOUT_MAX_S = 0x7FFFFFFF // 250
+
+# Why not, by the errno that ctnetlink gives.
+DONE, EXISTS, INVALID, BUSY, NOT_PERMITTED, NO_MEMORY = "", "EEXIST", "EINVAL", "EBUSY", "EPERM", "ENOMEM"
+
+
+cdef uint64_t deadline_after(const engine_t* e, timeout_s) except? 0:
+    return e.ct.now + <uint64_t>min(timeout_s, TIMEOUT_MAX_S) * 1000000000
+
+
+def handles_of(Engine engine not None, const uint64_t[::1] order not None):
+    """The handles of the connections that ``engine.rows(order)`` describes, in the same order: uint64 array."""
+    made = np.empty(order.shape[0], dtype=np.uint64)
+    cdef uint64_t[::1] view = made
+    cdef Py_ssize_t i, n = 0
+    cdef uint32_t slot
+    cdef const conn_t* c
+    for i in range(order.shape[0]):
+        slot = <uint32_t>order[i]
+        if slot < engine.e.ct.table.slots_used:
+            c = &engine.e.ct.table.conns[slot]
+            if c.key.l3proto:
+                view[n] = <uint64_t>c.number << 32 | slot
+                n += 1
+    return made[:n]
+
+
+def is_answered(uint8_t l3proto, uint8_t type):
+    """Whether an ICMP type has one that answers it: others are no part of a tuple."""
+    return icmp_inverse(l3proto, type) != 0
+
+
+def insert(Engine engine not None, bytes header not None, uint8_t l4proto, bytes ids not None, uint16_t zone,
+           timeout_s, uint32_t status, uint8_t state, uint32_t mark=0, tags=(0, 0)):
+    """Make an entry; returns DONE or why not.
+
+    Parameters
+    ----------
+    header, l4proto, ids
+        The tuple, as ``Engine.find`` takes it.
+    zone : int
+    timeout_s : int
+    status : int
+        IPS_* bits that a user may set.
+    state : int
+        Index into ``records.STATES``; 0 where the protocol has none.
+    mark : int
+    tags : pair of int
+        Verification tags of SCTP, by direction.
+    """
+    cdef packet_t p
+    cdef conn_t c
+    cdef engine_t* e = engine.e
+    cdef const uint8_t* ip = <const uint8_t*><const char*>header
+    cdef const uint8_t* l4 = <const uint8_t*><const char*>ids
+    cdef uint32_t slot
+    cdef extra_t* x
+    cdef uint64_t deadline = deadline_after(e, timeout_s)
+    p.ip_version = ip[0] >> 4
+    if len(ids) != 8 or len(header) != (20 if p.ip_version == 4 else 40):
+        return INVALID
+    p.slot = NO_SLOT
+    if l4proto == PROTO_ICMP or l4proto == PROTO_ICMPV6:
+        if (p.ip_version == 4) != (l4proto == PROTO_ICMP):
+            return INVALID
+        if not tuple_icmp(&p, ip, p.ip_version, l4proto, l4, &e.wire):
+            return INVALID
+    else:
+        tuple_ports(&p, ip, p.ip_version, l4proto, load_u16(l4), load_u16(l4 + 2), &e.wire)
+    p.key.zone = zone
+    p.hash = key_hash(&e.ct.table.secret, &p.key)
+    slot = table_find(&e.ct.table, &p)
+    if slot != NO_SLOT:
+        return EXISTS
+    if status & ~CHANGEABLE:
+        return BUSY
+    memset(&c, 0, sizeof(conn_t))
+    c.key = p.key
+    c.flags = p.flip
+    c.last_ns = e.ct.now
+    c.deadline_ns = deadline
+    c.status = <uint16_t>(status | IPS_CONFIRMED)
+    c.state = state
+    c.number = <uint32_t>(e.ct.created + 1)
+    if l4proto == PROTO_SCTP:
+        c.proto.sctp.tag[0], c.proto.sctp.tag[1] = swap32(tags[0]), swap32(tags[1])
+    slot = table_insert(&e.ct.table, &p, &c, e.ct.now)
+    if slot == NO_SLOT:
+        return NO_MEMORY
+    e.ct.created += 1
+    if mark:
+        x = extras_of(&e.ct.extras, &e.ct.table.conns[slot])
+        if x != NULL:
+            x.mark = mark
+    return DONE
+
+
+def change(Engine engine not None, uint64_t handle, timeout_s=None, uint32_t status=0, state=None):
+    """Change an entry that is there; returns DONE or why not. ``status``: bits to set; none is taken away."""
+    cdef engine_t* e = engine.e
+    cdef uint32_t slot = engine.slot_of(handle)
+    cdef conn_t* c = &e.ct.table.conns[slot]
+    cdef uint64_t deadline
+    if status & ~(CHANGEABLE | c.status):
+        return BUSY
+    if timeout_s is not None:
+        if c.status & IPS_FIXED_TIMEOUT:
+            return NOT_PERMITTED
+        deadline = deadline_after(e, timeout_s)
+        if deadline < c.deadline_ns:
+            table_hasten(&e.ct.table, slot, deadline, e.ct.now)
+        c.deadline_ns = deadline
+    c.status |= <uint16_t>status
+    if state is not None:
+        c.state = state
+    return DONE

@@ -1,0 +1,35 @@
+"""Records of a snapshot; ``state.pyx`` says how they follow each other."""
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+from fastct.conntrack.conn cimport conn_t
+from fastct.conntrack.expect cimport ends_t
+from fastct.conntrack.extra cimport HELPER_WORDS
+
+cdef packed struct conn_image_t:
+    conn_t conn              # as in memory; extra: 1 if it has one
+    uint64_t start_ns
+    uint8_t place            # in its line of the index
+    uint8_t reserved[7]
+
+cdef packed struct extra_image_t:
+    uint64_t master          # number, 0: none
+    uint64_t state[HELPER_WORDS]
+    uint32_t mark
+    uint8_t labels[16]
+    uint8_t has_labels
+    uint8_t helper
+    uint8_t policy           # number of its timeout policy, if it has one
+    uint8_t reserved
+
+cdef packed struct expect_image_t:
+    uint64_t master          # number
+    uint64_t deadline_ns
+    uint32_t timeout_s
+    ends_t ends
+    uint8_t mask[16]
+    uint16_t sport_mask
+    uint8_t flags            # EXPECT_*
+    uint8_t kind
+    uint8_t helper
+    uint8_t assign
+    uint8_t reserved[2]
