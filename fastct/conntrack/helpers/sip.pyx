@@ -87,13 +87,15 @@ cdef void forget_signalling(help_t* h) noexcept nogil:
 
 cdef bint prolong_signalling(help_t* h, const sip_uri_t* contact, uint32_t seconds) noexcept nogil:
     """The registrar agrees to a contact: its calls are expected from now on. False if that was not asked for."""
-    cdef uint32_t index = h.x.expects
+    cdef uint32_t index = h.x.expects, ticks
     cdef expect_t* e
     while index != NO_EXPECT:
         e = &h.expects.items[index]
         if (e.kind == SIGNALLING and e.deadline_ns > h.now and e.ends.l4proto == h.ends[0].l4proto
                 and e.ends.dport == contact.port and memcmp(e.ends.dst, contact.addr, 16) == 0):
-            e.deadline_ns = h.now + <uint64_t><uint32_t>(seconds * HZ) * NS_PER_TICK
+            ticks = seconds * HZ
+            e.timeout_s = ticks // HZ + 1
+            e.deadline_ns = h.now + <uint64_t>ticks * NS_PER_TICK
             e.flags &= ~EXPECT_INACTIVE
             return True
         index = e.older
