@@ -5,8 +5,8 @@
     walk           never reaches a hook?       ► done
                    a fragment?                 ► defrag_in: held, dropped, or the datagram walks on
                    wrong checksum?             ► INVALID
-                   ICMP error                  ► ct_icmp_error
-                   has a tuple                 ► ct_in
+                   ICMP error                  ► (about a GRE call? ct_call) ► ct_icmp_error
+                   has a tuple                 ► (a GRE call? ct_call) ► ct_in
     every GC_EVERY packets                     a bounded step of the sweep for expired connections
 
 Parsing may run ahead because it depends on the packet alone; everything stateful runs in packet order, and
@@ -37,6 +37,7 @@ from fastct.conntrack.core cimport (
     ON_FULL_DROP,
     ON_FULL_UNTRACKED,
     POLICIES_MAX,
+    ct_call,
     ct_destroy,
     ct_expect_row,
     ct_free,
@@ -77,6 +78,8 @@ from fastct.conntrack.table cimport (
 from fastct.records cimport conn_row_t, expect_row_t, packet_row_t
 from fastct.wire.bytes cimport load_u16, prefetch_r, swap32
 from fastct.wire.packet cimport (
+    PACKET_CALL,
+    PACKET_CALL_ERROR,
     PACKET_FRAGMENT,
     PACKET_ICMP_ERROR,
     PACKET_INVALID,
@@ -205,6 +208,12 @@ cdef void walk_other(engine_t* e, packet_t* p, const frame_t* frame, ct_result_t
         no_entry(r, CT_STATE_INVALID)
     elif p.kind == PACKET_UNTRACKED:
         no_entry(r, CT_STATE_UNTRACKED)
+    elif p.kind == PACKET_CALL:
+        ct_call(&e.ct, p, False)
+        ct_in(&e.ct, p, r)
+    elif p.kind == PACKET_CALL_ERROR:
+        ct_call(&e.ct, p, True)
+        ct_icmp_error(&e.ct, p, r)
     else:
         no_entry(r, CT_STATE_NONE)
 

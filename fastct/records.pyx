@@ -15,7 +15,7 @@ STATES = ("", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "
           "SHUTDOWN_ACK_SENT", "HEARTBEAT_SENT")
 ENDS = ("live", "expired", "closed", "reset", "evicted", "deleted")
 EVENTS = ("NEW", "UPDATE", "DESTROY")
-HELPERS = ("", "ftp", "tftp", "irc", "sane", "amanda", "netbios-ns")
+HELPERS = ("", "ftp", "tftp", "irc", "sane", "amanda", "netbios-ns", "pptp", "sip")
 # Classes of expectations by helper; those of other helpers have no names.
 EXPECT_CLASSES = {"sip": ("signalling", "audio", "video", "image")}
 

@@ -47,9 +47,9 @@ from fastct.conntrack.early_drop cimport candidate_t, probation_t
 from fastct.conntrack.expect cimport (
     EXPECT_ADDED,
     EXPECT_BUCKETS,
-    EXPECT_INACTIVE,
-    EXPECT_PERMANENT,
-    EXPECT_USERSPACE,
+    EXPECT_EITHER_WAY,
+    EXPECT_FLAGS,
+    EXPECT_SHARED,
     expect_t,
     expects_add,
     expects_t,
@@ -648,7 +648,7 @@ cdef fault_t take_expectation(ct_t* ct, const uint64_t[::1] order, const expect_
     memset(&x, 0, sizeof(x))
     x.master_extra = ct.table.conns[slot].extra
     if (image.helper == 0 or image.helper != ct.extras.items[x.master_extra].helper or image.kind >= EXPECT_CLASSES
-            or image.flags > (EXPECT_PERMANENT | EXPECT_INACTIVE | EXPECT_USERSPACE)
+            or image.flags > (EXPECT_FLAGS | EXPECT_EITHER_WAY | EXPECT_SHARED)
             or image.reserved[0] or image.reserved[1]):
         return BAD_EXTRA
     if image.deadline_ns > ct.now and image.deadline_ns - ct.now > image.timeout_s * <uint64_t>1000000000:
@@ -656,6 +656,7 @@ cdef fault_t take_expectation(ct_t* ct, const uint64_t[::1] order, const expect_
     x.ends = image.ends
     memcpy(x.mask, image.mask, sizeof(x.mask))
     x.sport_mask, x.flags, x.kind = image.sport_mask, image.flags, image.kind
+    x.via = ct.table.conns[slot].key.l4proto
     x.helper, x.assign, x.timeout_s = image.helper, image.assign, image.timeout_s
     x.master, x.master_slot = image.master, slot
     if ct.extras.items[x.master_extra].expecting[x.kind] == EXPECTING_MAX:

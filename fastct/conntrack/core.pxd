@@ -6,6 +6,7 @@ from fastct.conntrack.early_drop cimport probation_t
 from fastct.conntrack.expect cimport expect_t, expects_t
 from fastct.conntrack.extra cimport extras_t
 from fastct.conntrack.helper cimport assignments_t
+from fastct.conntrack.keymap cimport keymap_t
 from fastct.conntrack.local cimport locals_t
 from fastct.conntrack.log cimport log_t
 from fastct.conntrack.opts cimport ct_opts_t
@@ -77,6 +78,7 @@ cdef struct ct_t:
     log_t ended_log          # conn_row_t
     log_t event_log          # event_row_t
     conn_t fresh             # where a new connection is prepared
+    keymap_t keymap          # last: large, and rarely looked at
 
 # Who dropped a packet, if anybody did.
 cdef enum ct_drop:
@@ -96,6 +98,7 @@ cdef int ct_init(ct_t* ct, uint64_t slots_max) except -1
 cdef void ct_free(ct_t* ct) noexcept
 cdef void ct_in(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil
 cdef void ct_refused(ct_t* ct, packet_t* p) noexcept nogil
+cdef void ct_call(ct_t* ct, packet_t* p, bint quoted) noexcept nogil
 cdef void ct_icmp_error(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil
 cdef void ct_destroy(ct_t* ct, uint32_t slot, uint64_t when, ct_end end) noexcept nogil
 cdef uint32_t ct_gc(ct_t* ct, uint32_t lines) noexcept nogil

@@ -4,7 +4,7 @@ protocol, or for want of room.
     ct_in ► table_find ► (expired? end it) ┬► none: begin ► expected? ► l4_new, l4_packet, insert ► helper
                                            └► one: advance ► l4_packet ► accept, invalid, reopen, end ► helper
 """
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 cimport cython
@@ -36,20 +36,24 @@ from fastct.conntrack.early_drop cimport (
 )
 from fastct.conntrack.expect cimport (
     EXPECT_ADDED,
+    EXPECT_EITHER_WAY,
+    EXPECT_FLAGS,
     EXPECT_PERMANENT,
     NO_EXPECT,
     ends_t,
     expect_t,
-    expects_add,
     expects_find,
     expects_forget,
     expects_free,
     expects_init,
+    expects_known,
     expects_remove,
     expects_sweep,
 )
 from fastct.conntrack.extra cimport NO_EXTRA, extra_t, extras_free, extras_init, extras_of, extras_release
-from fastct.conntrack.helper cimport help_t, helper_for, helper_rows, helper_run, helper_t
+from fastct.conntrack.helper cimport help_add, help_t, helper_for, helper_rows, helper_run
+from fastct.conntrack.helpers.pptp cimport pptp_forget_keys, pptp_t
+from fastct.conntrack.keymap cimport NO_CALL, keymap_find, keymap_free, keymap_init
 from fastct.conntrack.l4proto cimport l4_new, l4_packet
 from fastct.conntrack.log cimport log_row, log_t
 from fastct.conntrack.opts cimport OPT_EXPECT_MAX, OPT_MAX, ct_opts_t
@@ -68,10 +72,10 @@ from fastct.conntrack.table cimport (
 from fastct.conntrack.tcp cimport TCP_CLOSE, TCP_LAST_ACK, TCP_TIME_WAIT
 from fastct.conntrack.verdict cimport CT_INVALID, CT_KILL, CT_REPEAT, EVENT_REPLY, ct_verdict
 from fastct.records cimport conn_row_t, event_row_t, expect_row_t
-from fastct.wire.bytes cimport swap16
-from fastct.wire.packet cimport PROTO_ICMP, PROTO_ICMPV6, PROTO_SCTP, PROTO_TCP, packet_t
+from fastct.wire.bytes cimport load_u32, swap16
+from fastct.wire.packet cimport PROTO_GRE, PROTO_ICMP, PROTO_ICMPV6, PROTO_SCTP, PROTO_TCP, packet_t
 from fastct.wire.reason cimport Reason
-from fastct.wire.tuples cimport icmp_inverse
+from fastct.wire.tuples cimport icmp_inverse, tuple_ids4
 
 cdef enum:
     NS_PER_S = 1000000000
@@ -97,6 +101,7 @@ cdef int ct_init(ct_t* ct, uint64_t slots_max) except -1:
     probation_init(&ct.probation, slots_max)
     extras_init(&ct.extras, slots_max)
     expects_init(&ct.expects, &ct.extras, ct.table.conns, &secret)
+    keymap_init(&ct.keymap, &secret)
     return 0
 
 
@@ -105,6 +110,7 @@ cdef void ct_free(ct_t* ct) noexcept:
     probation_free(&ct.probation)
     extras_free(&ct.extras)
     expects_free(&ct.expects)
+    keymap_free(&ct.keymap)
     arena_free(&ct.ended_log.mem)
     arena_free(&ct.event_log.mem)
 
@@ -245,6 +251,14 @@ cdef void packet_ends(const packet_t* p, ends_t* ends) noexcept nogil:
     ends.zone = p.key.zone
 
 
+cdef void invert_ends(const ends_t* ends, ends_t* other) noexcept nogil:
+    """The same, seen from the other side."""
+    other[0] = ends[0]
+    memcpy(other.src, ends.dst, 16)
+    memcpy(other.dst, ends.src, 16)
+    other.sport, other.dport = ends.dport, ends.sport
+
+
 cdef bint take_expected(ct_t* ct, const packet_t* p, expect_t* expected) noexcept nogil:
     """Whether a first packet fulfils an expectation: that is taken out of the table then, unless it is permanent."""
     cdef ends_t ends
@@ -257,6 +271,11 @@ cdef bint take_expected(ct_t* ct, const packet_t* p, expect_t* expected) noexcep
     ct.expects.taken += 1
     if not expected.flags & EXPECT_PERMANENT:
         expects_remove(&ct.expects, index)
+    if expected.flags & EXPECT_EITHER_WAY:
+        invert_ends(&expected.ends, &ends)
+        index = expects_known(&ct.expects, &ends, ct.now)
+        if index != NO_EXPECT:
+            expects_remove(&ct.expects, index)
     return True
 
 
@@ -312,25 +331,29 @@ cdef void attach(ct_t* ct, packet_t* p, uint32_t slot, const expect_t* expected,
             unmake(ct, slot, r)
 
 
+cdef void helper_begin(ct_t* ct, uint32_t slot, uint64_t number, help_t* h) noexcept nogil:
+    """What a helper gets to see of the connection itself."""
+    h.c = &ct.table.conns[slot]
+    h.x = &ct.extras.items[h.c.extra]
+    h.row = &helper_rows()[h.x.helper]
+    h.number, h.slot, h.now = number, slot, ct.now
+    h.expects, h.keymap, h.expect_max = &ct.expects, &ct.keymap, ct.opts.value[OPT_EXPECT_MAX]
+    h.local = &ct.local
+    h.refresh_s = 0
+    h.refusal_passes = False
+    h.n = h.n_over = 0
+
+
 cdef bint helper_input(ct_t* ct, packet_t* p, uint32_t slot, const ct_result_t* r, help_t* h) noexcept nogil:
     """What a helper gets to see. False if that is nothing: the packet was cut, or has no payload."""
     cdef uint32_t at = p.l4_off + (20 + p.options_len if p.key.l4proto == PROTO_TCP else 8)
     if p.cap_len < p.len or at > p.len:
         return False
+    helper_begin(ct, slot, r.number, h)
     h.p, h.data, h.len = p, p.data + at, p.len - at
-    h.c = &ct.table.conns[slot]
-    h.x = &ct.extras.items[h.c.extra]
-    h.direction, h.established, h.now = r.direction, r.state == CT_STATE_ESTABLISHED, ct.now
-    h.local = &ct.local
-    h.refresh_s = 0
-    h.refusal_passes = False
-    h.n = 0
+    h.direction, h.established = r.direction, r.state == CT_STATE_ESTABLISHED
     packet_ends(p, &h.ends[r.direction])
-    h.ends[1 - r.direction] = h.ends[r.direction]
-    memcpy(h.ends[1 - r.direction].src, h.ends[r.direction].dst, 16)
-    memcpy(h.ends[1 - r.direction].dst, h.ends[r.direction].src, 16)
-    h.ends[1 - r.direction].sport = h.ends[r.direction].dport
-    h.ends[1 - r.direction].dport = h.ends[r.direction].sport
+    invert_ends(&h.ends[r.direction], &h.ends[1 - r.direction])
     return True
 
 
@@ -352,7 +375,6 @@ cdef bint help_read(ct_t* ct, packet_t* p, uint32_t slot, ct_result_t* r) noexce
        no room. ``r`` and ``p.reason`` say so.
     """
     cdef help_t h
-    cdef const helper_t* row
     cdef bint passes = True
     cdef int i
     if not helper_input(ct, p, slot, r, &h):
@@ -360,16 +382,10 @@ cdef bint help_read(ct_t* ct, packet_t* p, uint32_t slot, ct_result_t* r) noexce
     passes = helper_run(&h)
     if h.refresh_s:
         refresh(ct, slot, h.refresh_s)
-    row = &helper_rows()[h.x.helper]
     for i in range(h.n):
-        h.found[i].master = r.number
-        h.found[i].master_slot = slot
-        h.found[i].master_extra = h.c.extra
-        if not h.found[i].timeout_s:
-            h.found[i].timeout_s = row.timeout_s[h.found[i].kind]
-        if expects_add(&ct.expects, &h.found[i], row.max_expected[h.found[i].kind], ct.opts.value[OPT_EXPECT_MAX],
-                       ct.now) != EXPECT_ADDED and not h.refusal_passes:
+        if help_add(&h, &h.found[i]) != EXPECT_ADDED and not h.refusal_passes:
             passes = False
+    end_others(ct, &h, ct.now)
     if passes:
         return True
     p.reason = Reason.helper_dropped
@@ -379,27 +395,111 @@ cdef bint help_read(ct_t* ct, packet_t* p, uint32_t slot, ct_result_t* r) noexce
 
 cdef void unmake(ct_t* ct, uint32_t slot, ct_result_t* r) noexcept nogil:
     """The first packet of a connection was dropped: there never was one."""
-    release(ct, slot)
+    release(ct, slot, ct.now)
     table_remove(&ct.table, slot)
     ct.created -= 1
     r.conn = NULL
     r.number = 0
 
 
-cdef void release(ct_t* ct, uint32_t slot) noexcept nogil:
-    """Give back what an ending connection has besides its entry."""
+cdef void end_other(ct_t* ct, const ends_t* ends, uint64_t when) noexcept nogil:
+    """End a connection that a helper says is over; if there is none, nobody expects it any more."""
+    cdef packet_t p
+    cdef uint32_t slot, index
+    p.key.l3proto, p.key.l4proto, p.key.zone = ends.l3proto, ends.l4proto, ends.zone
+    p.addr6[0] = p.addr6[1] = NULL
+    p.slot = NO_SLOT
+    tuple_ids4(&p, load_u32(ends.src), load_u32(ends.dst), ends.sport, ends.dport, &ct.table.secret)
+    slot = table_find(&ct.table, &p)
+    if slot != NO_SLOT and ct.table.conns[slot].deadline_ns <= when:
+        expire(ct, slot)
+        slot = NO_SLOT
+    if slot != NO_SLOT:
+        ct_destroy(ct, slot, when, END_CLOSED)
+        return
+    index = expects_known(&ct.expects, ends, when)
+    if index != NO_EXPECT:
+        expects_remove(&ct.expects, index)
+
+
+cdef void end_others(ct_t* ct, const help_t* h, uint64_t when) noexcept nogil:
+    cdef int i
+    for i in range(h.n_over):
+        end_other(ct, &h.over[i], when)
+
+
+cdef void helper_ended(ct_t* ct, uint32_t slot, uint64_t when) noexcept nogil:
+    """Ask the helper of an ending connection what ends with it."""
+    cdef help_t h
+    cdef conn_row_t row
+    helper_begin(ct, slot, ct_number(ct, &ct.table.conns[slot]), &h)
+    if h.row.ended == NULL:
+        return
+    ct_row(ct, slot, when, &row)
+    memset(&h.ends[0], 0, sizeof(ends_t))
+    memcpy(h.ends[0].src, row.orig_src, 16)
+    memcpy(h.ends[0].dst, row.orig_dst, 16)
+    h.ends[0].sport, h.ends[0].dport = swap16(row.orig_sport), swap16(row.orig_dport)
+    h.ends[0].l3proto, h.ends[0].l4proto, h.ends[0].zone = row.l3proto, row.l4proto, row.zone
+    invert_ends(&h.ends[0], &h.ends[1])
+    h.p, h.data, h.len = NULL, NULL, 0
+    h.row.ended(&h)
+    end_others(ct, &h, when)
+
+
+cdef extra_t* master_of(ct_t* ct, const extra_t* x) noexcept nogil:
+    """What the master of an expected connection has, NULL if that has ended."""
+    cdef const conn_t* master = &ct.table.conns[x.master_slot]
+    if x.master and master.key.l3proto and ct_number(ct, master) == x.master and master.extra != NO_EXTRA:
+        return &ct.extras.items[master.extra]
+    return NULL
+
+
+cdef void release(ct_t* ct, uint32_t slot, uint64_t when) noexcept nogil:
+    """Give back what an ending connection has besides its entry, and end what ends with it."""
     cdef conn_t* c = &ct.table.conns[slot]
     cdef extra_t* x
-    cdef conn_t* master
+    cdef extra_t* master
     if c.extra == NO_EXTRA:
         return
     x = &ct.extras.items[c.extra]
+    if x.helper:
+        helper_ended(ct, slot, when)
     expects_forget(&ct.expects, x)
-    if x.master:
-        master = &ct.table.conns[x.master_slot]
-        if master.key.l3proto and ct_number(ct, master) == x.master and master.extra != NO_EXTRA:
-            ct.extras.items[master.extra].children -= 1
+    master = master_of(ct, x)
+    if master != NULL:
+        master.children -= 1
+        if c.key.l4proto == PROTO_GRE:
+            pptp_forget_keys(<pptp_t*>master.state, &ct.keymap)
     extras_release(&ct.extras, c)
+
+
+cdef void ct_call(ct_t* ct, packet_t* p, bint quoted) noexcept nogil:
+    """Complete the tuple of a GRE packet of version 1: which call of its sender it belongs to.
+
+    => Without an entry in the keymap it stays 0. ``quoted``: the packet that an ICMP error is about.
+    """
+    cdef ends_t ends
+    cdef uint32_t index, slot
+    if not ct.keymap.count:
+        return
+    p.flip ^= quoted
+    packet_ends(p, &ends)
+    index = keymap_find(&ct.keymap, &ends)
+    while index != NO_CALL and ct.table.conns[ct.keymap.items[index].master_slot].deadline_ns <= ct.now:
+        expire(ct, ct.keymap.items[index].master_slot)
+        index = keymap_find(&ct.keymap, &ends)
+    if index != NO_CALL:
+        call_id(ct, p, &ends, ct.keymap.items[index].src_id)
+        slot = table_find(&ct.table, p)
+        if slot != NO_SLOT and ct.table.conns[slot].deadline_ns <= ct.now:
+            expire(ct, slot)             # with a call goes what the keymap knew of it
+            call_id(ct, p, &ends, 0)
+    p.flip ^= quoted
+
+
+cdef inline void call_id(ct_t* ct, packet_t* p, const ends_t* ends, uint16_t src_id) noexcept nogil:
+    tuple_ids4(p, load_u32(ends.src), load_u32(ends.dst), src_id, ends.dport, &ct.table.secret)
 
 
 cdef void ct_icmp_error(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
@@ -460,7 +560,7 @@ cdef void ct_destroy(ct_t* ct, uint32_t slot, uint64_t when, ct_end end) noexcep
             row.stop_ns = when
             row.timeout = 0
             row.end = <uint8_t>end
-    release(ct, slot)
+    release(ct, slot, when)
     table_remove(&ct.table, slot)
 
 
@@ -505,7 +605,8 @@ cdef void press(ct_t* ct, uint32_t lines) noexcept nogil:
         at = at if at < ct.table.n_lines else 0
         found = pressed_out(&ct.table, at, slots)
         for i in range(found):
-            ct_destroy(ct, slots[i], ct.now, END_EVICTED)
+            if ct.table.conns[slots[i]].key.l3proto:
+                ct_destroy(ct, slots[i], ct.now, END_EVICTED)
         at += 1
         lines -= 1
 
@@ -522,7 +623,8 @@ cdef uint32_t ct_gc(ct_t* ct, uint32_t lines) noexcept nogil:
     while found == SWEEP_BATCH:
         found = table_sweep(&ct.table, ct.now, &lines, slots)
         for i in range(found):
-            expire(ct, slots[i])
+            if ct.table.conns[slots[i]].key.l3proto:         # else it ended with another of them
+                expire(ct, slots[i])
         total += found
     return total
 
@@ -604,7 +706,7 @@ cdef void ct_expect_row(const ct_t* ct, const expect_t* e, expect_row_t* row) no
     row.sport, row.dport = swap16(e.ends.sport), swap16(e.ends.dport)
     memcpy(row.mask_src, e.mask, 16 if e.ends.l3proto == 6 else 4)
     row.mask_sport = swap16(e.sport_mask)
-    row.flags, row.kind, row.helper, row.assign = e.flags, e.kind, e.helper, e.assign
+    row.flags, row.kind, row.helper, row.assign = e.flags & EXPECT_FLAGS, e.kind, e.helper, e.assign
     row.timeout = <uint32_t>((e.deadline_ns - ct.now) // <uint64_t>NS_PER_S)
     row.master = e.master
     memcpy(row.master_src, master.orig_src, 16)

@@ -18,6 +18,9 @@ cdef enum:
     EXPECT_PERMANENT = 1
     EXPECT_INACTIVE = 2
     EXPECT_USERSPACE = 4
+    EXPECT_FLAGS = 7         # those that people see
+    EXPECT_EITHER_WAY = 8    # expected the other way round, too: with one fulfilled the other goes
+    EXPECT_SHARED = 16       # if another master or class expects the very same, that will do
 
 # Where a packet comes from and goes to.
 cdef struct ends_t:
@@ -36,6 +39,7 @@ cdef struct expect_t:
     uint8_t flags            # EXPECT_*
     uint8_t kind             # class, in the helper's own table
     uint8_t helper           # who expects: index into records.HELPERS
+    uint8_t via              # protocol of the connection in whose words it was announced
     uint8_t assign           # helper of the new connection, 0: none
     uint32_t timeout_s
     uint64_t deadline_ns
@@ -49,6 +53,7 @@ cdef struct expect_t:
 # What expects_add says.
 cdef enum expect_verdict:
     EXPECT_ADDED
+    EXPECT_ALREADY           # EXPECT_SHARED, and somebody else expects it
     EXPECT_BUSY              # overlaps another one
     EXPECT_FULL              # the table, or the master's share of it
 
@@ -70,6 +75,7 @@ cdef struct expects_t:
 cdef int expects_init(expects_t* e, extras_t* extras, const conn_t* conns, const hash_key_t* secret) except -1
 cdef void expects_free(expects_t* e) noexcept
 cdef uint32_t expects_find(const expects_t* e, const ends_t* ends, uint64_t now) noexcept nogil
+cdef uint32_t expects_known(const expects_t* e, const ends_t* ends, uint64_t now) noexcept nogil
 cdef expect_verdict expects_add(expects_t* e, const expect_t* wanted, uint32_t class_max, uint32_t table_max,
                                 uint64_t now) noexcept nogil
 cdef void expects_remove(expects_t* e, uint32_t index) noexcept nogil

@@ -58,17 +58,27 @@ cdef bint expect_is_over(const expects_t* e, const expect_t* x, uint64_t now) no
     return x.deadline_ns <= now or e.conns[x.master_slot].deadline_ns <= now
 
 
-cdef uint32_t expects_find(const expects_t* e, const ends_t* ends, uint64_t now) noexcept nogil:
-    """The active expectation that a packet between these ends fulfils, or NO_EXPECT."""
+cdef uint32_t find(const expects_t* e, const ends_t* ends, uint8_t without, uint64_t now) noexcept nogil:
+    """The latest expectation that a packet between these ends fits, of those without some flags, or NO_EXPECT."""
     cdef uint32_t index = e.heads[bucket_of(e, ends)]
     cdef const expect_t* x
     while index != NO_EXPECT:
         x = &e.items[index]
-        if (not x.flags & EXPECT_INACTIVE and same_target(&x.ends, ends)
+        if (not x.flags & without and same_target(&x.ends, ends)
                 and same_source(&x.ends, ends, x.mask, x.mask, x.sport_mask) and not expect_is_over(e, x, now)):
             return index
         index = x.next
     return NO_EXPECT
+
+
+cdef uint32_t expects_find(const expects_t* e, const ends_t* ends, uint64_t now) noexcept nogil:
+    """The active expectation that a packet between these ends fulfils, or NO_EXPECT."""
+    return find(e, ends, EXPECT_INACTIVE, now)
+
+
+cdef uint32_t expects_known(const expects_t* e, const ends_t* ends, uint64_t now) noexcept nogil:
+    """As ``expects_find``, and be it inactive."""
+    return find(e, ends, 0, now)
 
 
 # ---- changing
@@ -133,7 +143,10 @@ cdef uint32_t oldest_of(const expects_t* e, const extra_t* x, uint8_t kind, uint
 
 
 cdef expect_verdict make_way(expects_t* e, const expect_t* wanted, uint64_t now) noexcept nogil:
-    """Compare with what is expected already: the same again is replaced, an overlap is refused."""
+    """Compare with what is expected already: the same again is replaced, an overlap is refused.
+
+    The same from another master or class is an overlap, too, unless ``wanted`` may be shared.
+    """
     cdef uint32_t index = e.heads[bucket_of(e, &wanted.ends)], next
     cdef const expect_t* other
     while index != NO_EXPECT:
@@ -144,9 +157,10 @@ cdef expect_verdict make_way(expects_t* e, const expect_t* wanted, uint64_t now)
         elif (same_target(&other.ends, &wanted.ends)
                 and same_source(&other.ends, &wanted.ends, other.mask, wanted.mask,
                                 other.sport_mask & wanted.sport_mask)):
-            if (other.master != wanted.master or other.kind != wanted.kind or other.sport_mask != wanted.sport_mask
-                    or memcmp(other.mask, wanted.mask, 16)):
+            if other.sport_mask != wanted.sport_mask or memcmp(other.mask, wanted.mask, 16):
                 return EXPECT_BUSY
+            if other.master != wanted.master or other.kind != wanted.kind:
+                return EXPECT_ALREADY if wanted.flags & EXPECT_SHARED else EXPECT_BUSY
             expects_remove(e, index)
         index = next
     return EXPECT_ADDED
@@ -172,8 +186,9 @@ cdef expect_verdict expects_add(expects_t* e, const expect_t* wanted, uint32_t c
     """
     cdef extra_t* x = &e.extras.items[wanted.master_extra]
     cdef uint32_t index, bucket
-    if make_way(e, wanted, now) != EXPECT_ADDED:
-        return EXPECT_BUSY
+    cdef expect_verdict verdict = make_way(e, wanted, now)
+    if verdict != EXPECT_ADDED:
+        return verdict
     if class_max and x.expecting[wanted.kind] >= class_max:
         expects_remove(e, oldest_of(e, x, wanted.kind, now))
     if e.count >= table_max:

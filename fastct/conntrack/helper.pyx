@@ -6,7 +6,9 @@ from fastct.conntrack.helpers.amanda cimport amanda_help
 from fastct.conntrack.helpers.ftp cimport ftp_help, ftp_is_sound
 from fastct.conntrack.helpers.irc cimport irc_help
 from fastct.conntrack.helpers.netbios_ns cimport netbios_ns_help
+from fastct.conntrack.helpers.pptp cimport pptp_ended, pptp_help, pptp_is_sound
 from fastct.conntrack.helpers.sane cimport sane_help
+from fastct.conntrack.helpers.sip cimport sip_help, sip_is_sound
 from fastct.conntrack.helpers.tftp cimport tftp_help
 from fastct.wire.bytes cimport swap16
 from fastct.wire.packet cimport PROTO_TCP, PROTO_UDP
@@ -17,7 +19,7 @@ from fastct.records import HELPERS
 IPV4, BOTH = 1, 3
 PROTOCOLS = {"tcp": PROTO_TCP, "udp": PROTO_UDP}
 
-# name: protocol, families, usual port, classes of expectations as (most of one master, timeout in s)
+# name: protocols, families, usual port, classes of expectations as (most of one master, timeout in s)
 TABLE = {
     "ftp": ("tcp", BOTH, 21, ((1, 300),)),
     "tftp": ("udp", BOTH, 69, ((1, 300),)),
@@ -25,6 +27,8 @@ TABLE = {
     "sane": ("tcp", BOTH, 6566, ((1, 300),)),
     "amanda": ("udp", BOTH, 10080, ((4, 180),)),
     "netbios-ns": ("udp", IPV4, 137, ((1, 3),)),
+    "pptp": ("tcp", IPV4, 1723, ((2, 300),)),
+    "sip": ("udp tcp", BOTH, 5060, ((1, 180), (4, 180), (4, 180), (2, 180))),
 }
 assert tuple(TABLE) == HELPERS[1:]
 
@@ -35,17 +39,22 @@ _functions[2] = irc_help
 _functions[3] = sane_help
 _functions[4] = amanda_help
 _functions[5] = netbios_ns_help
+_functions[6] = pptp_help
+_functions[7] = sip_help
 
 cdef helper_t[HELPERS_MAX] _rows
-for _number, (_protocol, _families, _port, _classes) in enumerate(TABLE.values()):
+for _number, (_protocols, _families, _port, _classes) in enumerate(TABLE.values()):
     _rows[_number + 1].help = _functions[<int>_number]
-    _rows[_number + 1].l4proto = PROTOCOLS[_protocol]
+    _rows[_number + 1].tcp, _rows[_number + 1].udp = "tcp" in _protocols, "udp" in _protocols
     _rows[_number + 1].families = _families
     _rows[_number + 1].port = _port
     for _kind, (_most, _timeout) in enumerate(_classes):
         _rows[_number + 1].max_expected[<int>_kind] = _most
         _rows[_number + 1].timeout_s[<int>_kind] = _timeout
 _rows[<int>HELPERS.index("ftp")].sound = ftp_is_sound
+_rows[<int>HELPERS.index("pptp")].sound = pptp_is_sound
+_rows[<int>HELPERS.index("sip")].sound = sip_is_sound
+_rows[<int>HELPERS.index("pptp")].ended = pptp_ended
 
 
 cdef helper_t* helper_rows() noexcept nogil:
@@ -55,7 +64,11 @@ cdef helper_t* helper_rows() noexcept nogil:
 
 cdef bint helper_run(help_t* h) noexcept nogil:
     """Let the connection's helper read the packet. False: Linux drops it."""
-    return _rows[h.x.helper].help(h)
+    return h.row.help(h)
+
+
+cdef bint is_for(const helper_t* row, uint8_t l4proto) noexcept nogil:
+    return (row.tcp and l4proto == <int>PROTO_TCP) or (row.udp and l4proto == <int>PROTO_UDP)
 
 
 cdef bint helper_is_sound(const extra_t* x, uint8_t l3proto, uint8_t l4proto) noexcept nogil:
@@ -65,7 +78,7 @@ cdef bint helper_is_sound(const extra_t* x, uint8_t l3proto, uint8_t l4proto) no
     if x.helper >= HELPERS_MAX:
         return False
     row = &_rows[x.helper]
-    if x.helper and (row.help == NULL or row.l4proto != l4proto or not row.families & (1 if l3proto == 4 else 2)):
+    if x.helper and (row.help == NULL or not is_for(row, l4proto) or not row.families & (1 if l3proto == 4 else 2)):
         return False
     if row.sound != NULL:
         return row.sound(x.state)
@@ -91,7 +104,8 @@ cdef uint8_t helper_for(const assignments_t* a, uint8_t l3proto, uint8_t l4proto
 
 cdef int assignments_set(assignments_t* a, dict wanted, bint usual) except -1:
     """``wanted``: "tcp/21" to "ftp"; ``usual``: every helper on its usual port, too. Raises ConfigError."""
-    rows = [(f"{protocol}/{port}", name) for name, (protocol, _, port, _) in TABLE.items()] if usual else []
+    rows = [(f"{protocol}/{port}", name) for name, (protocols, _, port, _) in TABLE.items()
+            for protocol in protocols.split()] if usual else []
     a.n = 0
     for where, name in [*wanted.items(), *rows]:
         protocol, _, port = str(where).partition("/")
@@ -99,8 +113,8 @@ cdef int assignments_set(assignments_t* a, dict wanted, bint usual) except -1:
             raise ConfigError(f"helper: expected tcp/PORT or udp/PORT, got {where!r}")
         if name not in TABLE:
             raise ConfigError(f"unknown helper {name!r}; known are {', '.join(TABLE)}")
-        if TABLE[name][0] != protocol:
-            raise ConfigError(f"helper {name} is for {TABLE[name][0]}, not {protocol}")
+        if protocol not in TABLE[name][0].split():
+            raise ConfigError(f"helper {name} is for {TABLE[name][0].replace(' ', ' and ')}, not {protocol}")
         if a.n == ASSIGNMENTS_MAX:
             raise ConfigError(f"more than {ASSIGNMENTS_MAX} helpers are assigned")
         a.rows[a.n].port = swap16(<uint16_t><int>int(port))

@@ -38,7 +38,7 @@ cdef bint l4_new(conn_t* c, packet_t* p, const ct_opts_t* opts) noexcept nogil:
     if p.key.l4proto == PROTO_SCTP:
         return sctp_new(c, p)
     if p.key.l4proto == PROTO_GRE:
-        # A helper may give one tunnel other timeouts, so each has its own.
+        # A tunnel keeps those that were set when it began.
         c.proto.gre.timeout_s = opts.value[OPT_GRE]
         c.proto.gre.stream_s = opts.value[OPT_GRE_STREAM]
     if p.key.l4proto == (PROTO_ICMP if p.ip_version == 4 else PROTO_ICMPV6):

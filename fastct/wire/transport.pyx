@@ -10,6 +10,8 @@ from libc.string cimport memcmp
 from fastct.wire.bytes cimport load_be16, load_be32, load_u16, sum_bytes, sum_fold, swap16, swap32
 from fastct.wire.ip cimport ip6_skip_extensions
 from fastct.wire.packet cimport (
+    PACKET_CALL,
+    PACKET_CALL_ERROR,
     PACKET_ICMP_ERROR,
     PACKET_INVALID,
     PACKET_UNTRACKED,
@@ -35,6 +37,12 @@ cdef enum:
     ICMP_TYPE_MAX = 18
     ICMPV6_REDIRECT = 137
     ND_OPT_REDIRECTED_HEADER = 4
+
+# What a GRE header says.
+cdef enum gre_kind:
+    GRE_PLAIN
+    GRE_CALL     # version 1: the packet says which call of its receiver it belongs to, not which of its sender
+    GRE_BAD      # version 1 with anything but PPP inside: no tuple
 
 # CRC32c of a byte, and of that byte with 1 to 7 zero bytes behind it: eight bytes are eight look-ups that do not wait
 # for each other.
@@ -136,27 +144,29 @@ cdef void parse_sctp(packet_t* p, const wire_opts_t* opts) noexcept nogil:
     tuple_ports(p, p.data, p.ip_version, PROTO_SCTP, load_u16(p.data + p.l4_off), load_u16(p.data + p.l4_off + 2), opts)
 
 
-cdef bint gre_key(const uint8_t* header, uint32_t cap_left, uint16_t* key) noexcept nogil:
-    """The call id of GRE version 1 (PPTP); 0 for other versions, whose key Linux ignores.
-
-    => Returns False for version 1 with anything but PPP inside: no tuple.
-    """
+cdef gre_kind gre_key(const uint8_t* header, uint32_t cap_left, uint16_t* key) noexcept nogil:
+    """The call id of GRE version 1 (PPTP); 0 for other versions, whose key Linux ignores."""
     key[0] = 0
     if cap_left < 4 or (header[1] & 7) != 1 or cap_left < 8:
-        return True
+        return GRE_PLAIN
     key[0] = load_u16(header + 6)
-    return load_be16(header + 2) == 0x880B
+    return GRE_CALL if load_be16(header + 2) == 0x880B else GRE_BAD
 
 
 cdef void parse_gre(packet_t* p, const wire_opts_t* opts) noexcept nogil:
-    cdef uint16_t key
+    cdef uint16_t key = 0
+    cdef gre_kind kind = GRE_BAD
     cdef uint32_t need = 8 if p.l4_off + 2 <= p.cap_len and p.data[p.l4_off + 1] & 7 == 1 else 4
     if p.l4_off + need > p.cap_len and p.l4_off + need <= p.len:
         packet_refuse(p, PACKET_INVALID, Reason.l4_header_cut)
         return
-    if p.l4_off > p.cap_len or not gre_key(p.data + p.l4_off, p.cap_len - p.l4_off, &key):
+    if p.l4_off <= p.cap_len:
+        kind = gre_key(p.data + p.l4_off, p.cap_len - p.l4_off, &key)
+    if kind == GRE_BAD:
         packet_refuse(p, PACKET_INVALID, Reason.gre_not_ppp)
         return
+    if kind == GRE_CALL:
+        p.kind = PACKET_CALL
     tuple_ports(p, p.data, p.ip_version, PROTO_GRE, 0, key, opts)
 
 
@@ -166,6 +176,7 @@ cdef bint quoted_key(packet_t* p, const uint8_t* ip, uint32_t l4_off, uint8_t pr
     cdef const uint8_t* l4 = p.data + l4_off
     cdef uint32_t left = p.cap_len - l4_off if p.cap_len > l4_off else 0
     cdef uint16_t key
+    cdef gre_kind kind
     if proto in (PROTO_TCP, PROTO_UDP, PROTO_UDPLITE, PROTO_SCTP):
         if left < 4:
             return False
@@ -173,8 +184,11 @@ cdef bint quoted_key(packet_t* p, const uint8_t* ip, uint32_t l4_off, uint8_t pr
     elif proto == (PROTO_ICMP if l3proto == 4 else PROTO_ICMPV6):
         return left >= 8 and tuple_icmp(p, ip, l3proto, proto, l4, opts)
     elif proto == PROTO_GRE:
-        if not gre_key(l4, left, &key):
+        kind = gre_key(l4, left, &key)
+        if kind == GRE_BAD:
             return False
+        if kind == GRE_CALL:
+            p.kind = PACKET_CALL_ERROR
         tuple_ports(p, ip, l3proto, proto, 0, key, opts)
     else:
         tuple_ports(p, ip, l3proto, proto, 0, 0, opts)
@@ -207,12 +221,12 @@ cdef void parse_quote(packet_t* p, const wire_opts_t* opts, uint32_t at) noexcep
     else:
         at += 40
         proto = ip6_skip_extensions(p, &at, ip[6], True)
+    p.kind = PACKET_ICMP_ERROR
     keyed = proto >= 0 and at <= p.len and quoted_key(p, ip, at, <uint8_t>proto, p.ip_version, opts)
     if not keyed:
         quote_refused(p)
         return
     p.flip = not p.flip
-    p.kind = PACKET_ICMP_ERROR
     if p.ip_version == 4:
         if memcmp(p.data + 16, ip + 12, 4):
             p.reason = Reason.icmp_error_spoofed

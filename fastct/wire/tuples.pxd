@@ -2,10 +2,12 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastct.wire.bytes cimport join8, join16, join32, load_u32, load_u64, store_u64, swap_if
-from fastct.wire.packet cimport hash_addresses, hash_pair, packet_t, wire_opts_t
+from fastct.wire.packet cimport hash_addresses, hash_key_t, hash_pair, packet_t, wire_opts_t
 
 cdef uint8_t icmp_inverse(uint8_t l3proto, uint8_t type) noexcept nogil
 cdef bint icmp_is_request(uint8_t l3proto, uint8_t type) noexcept nogil
+cdef void tuple_ids4(packet_t* p, uint32_t src, uint32_t dst, uint16_t src_id, uint16_t dst_id,
+                     const hash_key_t* secret) noexcept nogil
 cdef bint tuple_icmp(packet_t* p, const uint8_t* ip, uint8_t l3proto, uint8_t l4proto, const uint8_t* icmp,
                      const wire_opts_t* opts) noexcept nogil
 

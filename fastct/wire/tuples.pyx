@@ -7,7 +7,7 @@ the packet carried is its ``flip``. The layout of the key is drawn in ``packet.p
 from libc.stdint cimport uint8_t, uint16_t, uint64_t
 
 from fastct.wire.bytes cimport join8, load_u16, load_u32
-from fastct.wire.packet cimport packet_t, wire_opts_t
+from fastct.wire.packet cimport hash_key_t, key_hash, packet_t, wire_opts_t
 
 # ICMP types that are asked and answered, as type + 1 (0: no inverse).
 cdef uint8_t[256] _inverse4
@@ -28,6 +28,18 @@ cdef bint icmp_is_request(uint8_t l3proto, uint8_t type) noexcept nogil:
     if l3proto == 4:
         return type == 8 or type == 13 or type == 15 or type == 17
     return type == 128 or type == 139
+
+
+cdef void tuple_ids4(packet_t* p, uint32_t src, uint32_t dst, uint16_t src_id, uint16_t dst_id,
+                     const hash_key_t* secret) noexcept nogil:
+    """Key of an IPv4 tuple that is known otherwise than from a packet's bytes; protocol and zone are set already."""
+    cdef uint64_t a = <uint64_t>src << 16 | src_id
+    cdef uint64_t b = <uint64_t>dst << 16 | dst_id
+    p.flip = a > b
+    p.self_inverse = a == b
+    p.key.addr[p.flip], p.key.addr[1 - p.flip] = src, dst
+    p.key.id[p.flip], p.key.id[1 - p.flip] = src_id, dst_id
+    p.hash = key_hash(secret, &p.key)
 
 
 cdef bint tuple_icmp(packet_t* p, const uint8_t* ip, uint8_t l3proto, uint8_t l4proto, const uint8_t* icmp,

@@ -19,7 +19,8 @@ RUNS = int(os.environ.get("FASTCT_FUZZ_RUNS", "3000"))
 SEED = int(os.environ.get("FASTCT_FUZZ_SEED", "1"))
 RAW = 101
 START = 1_700_000_000 * 10**9
-HELPERS = {f"{protocol}/{port}": name for name, (protocol, _, port, _) in TABLE.items()}
+HELPERS = {f"{protocol}/{port}": name for name, (protocols, _, port, _) in TABLE.items()
+           for protocol in protocols.split()}
 OWN = b"167837697"
 
 # By helper: payloads at the edges of what is read. They are starting points, too.
@@ -46,7 +47,8 @@ class Conversation:
 
     def __init__(self, helper, ends):
         self.tracker = fastct.Tracker(checksum="off", seed=1, helpers=HELPERS, local=["10.1.0.1/16"])
-        self.protocol, _, self.port, _ = TABLE[helper]
+        protocols, _, self.port, _ = TABLE[helper]
+        self.protocol = protocols.split()[0]
         self.ends, self.next = ends, [1, 1]
         if self.protocol == "tcp":
             for side, flags in ((0, p.SYN), (1, p.SYN | p.ACK), (0, p.ACK)):

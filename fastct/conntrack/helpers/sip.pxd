@@ -1,0 +1,6 @@
+from libc.stdint cimport uint64_t
+
+from fastct.conntrack.helper cimport help_t
+
+cdef bint sip_help(help_t* h) noexcept nogil
+cdef bint sip_is_sound(const uint64_t* state) noexcept nogil
