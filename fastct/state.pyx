@@ -116,16 +116,16 @@ _FAULTS = ("", "not a tuple of the tracker's", "a time out of order", "unknown s
 # 64-bit numbers of an engine by name; the pointers of `number_at` stand in the same order.
 NUMBERS = ("now", "created", "packets", "bytes", "offload_packet", "first_ns", "gc_at", "sweep_began",
            "sweep_began_before", "sweeps", "scanned", "expect_new", "expect_create", "expect_delete",
-           "full", "chain_too_long")
+           "full", "chain_too_long", "fragment_datagrams", "fragment_queues_expired", "fragment_queues_far")
 
 
 cdef uint64_t* number_at(engine_t* e, int i) noexcept:
-    cdef uint64_t* numbers[16]
+    cdef uint64_t* numbers[19]
     numbers[:] = [
         &e.ct.now, &e.ct.created, &e.stats.packets, &e.stats.bytes, &e.stats.offload_packet, &e.stats.first_ns,
         &e.gc_at, &e.ct.table.sweep_began, &e.ct.table.sweep_began_before, &e.ct.table.swept, &e.ct.table.scanned,
         &e.ct.expects.taken, &e.ct.expects.created, &e.ct.expects.deleted,
-        &e.ct.full, &e.ct.table.chain_too_long]
+        &e.ct.full, &e.ct.table.chain_too_long, &e.defrag.datagrams, &e.defrag.expired, &e.defrag.far]
     return numbers[i]
 
 

@@ -110,7 +110,7 @@ def written(tmp_path_factory):
 def test_as_if_without_a_break(tmp_path_factory, seed, n, share, limit, checksum):
     path = tmp_path_factory.mktemp("snapshot") / "state.fct"
     packets, times = traffic(seed, n)
-    cut = int(n * share)
+    cut = int(len(packets) * share)
     whole = fastct.Tracker(seed=seed, max_entries=limit, checksum=checksum, **KEEP)
     whole.process_bytes(packets[:cut], times[:cut], RAW)
     whole.drain_ended(), whole.drain_events()
@@ -130,6 +130,7 @@ def test_as_if_without_a_break(tmp_path_factory, seed, n, share, limit, checksum
 def test_with_another_key(tmp_path_factory, seed, n):
     path = tmp_path_factory.mktemp("snapshot") / "state.fct"
     packets, times = traffic(seed, n)
+    n = len(packets)
     whole = fastct.Tracker(seed=seed)
     whole.process_bytes(packets[:n // 2], times[:n // 2], RAW)
     whole.save(path)
