@@ -351,7 +351,7 @@ def forged(data, change):
 
 
 def mangled(rng, payload):
-    for _ in range(rng.choice((1, 1, 2, 8))):
+    for _ in range(rng.choice((1, 1, 2, 8)) if payload else 0):
         how = rng.randrange(4)
         at = rng.randrange(len(payload))
         if how == 0:
@@ -361,7 +361,7 @@ def mangled(rng, payload):
         elif how == 2:
             payload[at:at + 8] = rng.choice((bytes(8), b"\xff" * 8, b"9" * 30))
         else:
-            del payload[at:at + rng.randrange(1, 200)]
+            del payload[at + 1:at + rng.randrange(2, 200)]      # never all of it
     return payload
 
 
