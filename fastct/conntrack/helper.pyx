@@ -7,7 +7,7 @@ from fastct.conntrack.helpers.ftp cimport ftp_help, ftp_is_sound
 from fastct.conntrack.helpers.irc cimport irc_help
 from fastct.conntrack.helpers.netbios_ns cimport netbios_ns_help
 from fastct.conntrack.helpers.pptp cimport pptp_ended, pptp_help, pptp_is_sound
-from fastct.conntrack.helpers.sane cimport sane_help
+from fastct.conntrack.helpers.sane cimport sane_help, sane_is_sound
 from fastct.conntrack.helpers.sip cimport sip_help, sip_is_sound
 from fastct.conntrack.helpers.tftp cimport tftp_help
 from fastct.wire.bytes cimport swap16
@@ -53,6 +53,7 @@ for _number, (_protocols, _families, _port, _classes) in enumerate(TABLE.values(
         _rows[_number + 1].timeout_s[<int>_kind] = _timeout
 _rows[<int>HELPERS.index("ftp")].sound = ftp_is_sound
 _rows[<int>HELPERS.index("pptp")].sound = pptp_is_sound
+_rows[<int>HELPERS.index("sane")].sound = sane_is_sound
 _rows[<int>HELPERS.index("sip")].sound = sip_is_sound
 _rows[<int>HELPERS.index("pptp")].ended = pptp_ended
 

@@ -3,6 +3,7 @@ import pytest
 
 import fastct
 from fastct.cli import main
+from tests.unit.test_snapshot import RAW, dialogue
 
 TUPLE = ("-p", "tcp", "-s", "10.0.0.1", "-d", "10.0.0.2", "--sport", "1000", "--dport", "80")
 CREATE = ("-I", *TUPLE, "--state", "ESTABLISHED", "-t", "100")
@@ -40,6 +41,18 @@ def test_what_fails_changes_nothing(conntrack):
     assert conntrack(*CREATE) == (1, "", "Operation failed: Such conntrack exists, try -U to update\n")
     assert conntrack("-D", "-p", "foo")[0] == 2
     assert conntrack.path.read_bytes() == before
+
+
+def test_expectations(conntrack):
+    tracker = fastct.Tracker(auto_helpers=True)
+    for packet in dialogue(2000)[:6]:
+        tracker.process_bytes([packet], [tracker.now], RAW)
+    tracker.save(conntrack.path)
+    status, out, err = conntrack("-L", "expect")
+    assert (status, err) == (0, "1 expectations have been shown.\n")
+    assert out.startswith("300 proto=6 src=10.9.0.2 dst=10.9.0.1 sport=0 dport=2000 ")
+    assert out.endswith(" class=0 helper=ftp\n")
+    assert conntrack("-C", "expect") == (0, "1\n", "")
 
 
 def test_flush(conntrack):

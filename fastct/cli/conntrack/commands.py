@@ -11,6 +11,7 @@ from fastct import control
 from fastct.cli.conntrack.command import Failure
 from fastct.cli.conntrack.selection import selected
 from fastct.errors import ConfigError
+from fastct.export.expectations import format_expectations
 from fastct.export.fields import DIRECTIONS, SCTP
 from fastct.export.lines import format_connections
 from fastct.export.save import save_lines
@@ -113,6 +114,10 @@ def _list(request, tracker, say):
     if request.table == "conntrack":
         for rows in tracker.connection_blocks():
             printer.write(rows[selected(request, rows)])
+    elif request.table == "expect":
+        rows = tracker.expectations()
+        sys.stdout.write(format_expectations(rows).decode())
+        printer.shown = len(rows)
     printer.close()
     say(f"{printer.shown} {'expectations' if request.table == 'expect' else 'flow entries'} have been shown.")
     return 0

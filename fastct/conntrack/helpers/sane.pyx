@@ -42,3 +42,7 @@ cdef bint sane_help(help_t* h) noexcept nogil:
         if h.len >= ANSWER and load_be32(h.data) == 0 and load_be16(h.data + 4) == 0:
             expect_image(h, load_be16(h.data + 6))
     return True
+
+
+cdef bint sane_is_sound(const uint64_t* state) noexcept nogil:
+    return state[0] <= 1
