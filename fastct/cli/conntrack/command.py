@@ -186,8 +186,6 @@ def _set_nat(request, letter, text):
         address, port = _translation(text)
         _set_family(request, address.version)
     request.nat[letter] = address, port
-    if "j" in request.letters and request.letters & {"n", "g"}:
-        raise Failure("cannot specify `--src-nat' or `--dst-nat' with `--any-nat'")
 
 
 def _translation(text):
@@ -366,6 +364,8 @@ def _set_command(request, letter, value, stream):
 def _check(request):
     """What goes with what."""
     command, letters = request.command, request.letters
+    if "j" in letters and letters & {"n", "g"}:
+        raise Failure("cannot specify `--src-nat' or `--dst-nat' with `--any-nat'")
     if request.table in TABLES[2:] and command not in "L":
         raise Failure(f"Can't do that command with tables `{TABLES[2]}' and `{TABLES[3]}'")
     illegal = ILLEGAL.get(f"{command} {request.table}", ILLEGAL.get(command, ""))
