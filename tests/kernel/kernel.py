@@ -22,7 +22,6 @@ NAMES = {number: name.upper() for name, number in CLASSES.items()}
 REPLY = 8
 SYSCTL = "/proc/sys/net/"
 FRAGMENT = 44
-LARGE_MTU = 9000  # helpers look at long packets, too
 IPV4_HELPERS = ("irc", "netbios-ns", "pptp")
 
 
@@ -107,8 +106,6 @@ class Kernel:
     def assign(self, helpers):
         """Helpers for new connections, as ``Tracker`` takes them, each in the families that it is for."""
         self._helpers = helpers
-        for device in ("f0", "f1"):
-            self._ip("link", "set", device, "mtu", str(LARGE_MTU))
         for where, name in helpers.items():
             protocol, _, port = where.partition("/")
             rule = ["-p", protocol, "--dport", port, "-j", "CT", "--helper", name]
