@@ -1,7 +1,7 @@
 """Every shared capture through the tracker: counted, consistent, independent of the batch, and as dpkt reads it."""
 import contextlib
-import os
 import csv
+import os
 import shutil
 import subprocess
 from ipaddress import ip_address
