@@ -39,7 +39,6 @@ from fastct.conntrack.core cimport (
     POLICIES_MAX,
     ct_call,
     ct_destroy,
-    ct_expect_row,
     ct_free,
     ct_gc,
     ct_icmp_error,
@@ -48,7 +47,6 @@ from fastct.conntrack.core cimport (
     ct_refused,
     ct_result_t,
     ct_t,
-    ct_row,
     template_t,
 )
 from fastct.conntrack.conn cimport NO_SLOT, conn_t
@@ -61,6 +59,7 @@ from fastct.conntrack.defrag cimport (
     defrag_release,
 )
 from fastct.conntrack.expect cimport expect_is_over, expect_t
+from fastct.conntrack.describe cimport ct_expect_row, ct_row
 from fastct.conntrack.extra cimport extra_t, extras_of
 from fastct.conntrack.fragqueue cimport piece_frame, piece_t
 from fastct.conntrack.helper cimport assignments_set

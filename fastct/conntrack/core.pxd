@@ -102,6 +102,8 @@ cdef void ct_call(ct_t* ct, packet_t* p, bint quoted) noexcept nogil
 cdef void ct_icmp_error(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil
 cdef void ct_destroy(ct_t* ct, uint32_t slot, uint64_t when, ct_end end) noexcept nogil
 cdef uint32_t ct_gc(ct_t* ct, uint32_t lines) noexcept nogil
-cdef void ct_row(const ct_t* ct, uint32_t slot, uint64_t now, conn_row_t* row) noexcept nogil
-cdef void ct_expect_row(const ct_t* ct, const expect_t* e, expect_row_t* row) noexcept nogil
-cdef uint64_t ct_number(const ct_t* ct, const conn_t* c) noexcept nogil
+
+
+cdef inline uint64_t ct_number(const ct_t* ct, const conn_t* c) noexcept nogil:
+    """The full number of a connection, from the 32 bits it keeps: the latest that ends in them."""
+    return ct.created - <uint32_t>(<uint32_t>ct.created - c.number)

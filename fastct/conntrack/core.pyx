@@ -11,7 +11,6 @@ cimport cython
 
 from fastct.conntrack.arena cimport arena_free, arena_init
 from fastct.conntrack.conn cimport (
-    CONN_FLIP,
     CONN_HELPED,
     CONN_POLICY,
     DIR_ORIGINAL,
@@ -23,9 +22,9 @@ from fastct.conntrack.conn cimport (
     IPS_SEEN_REPLY,
     NO_SLOT,
     conn_direction,
-    conn_packets,
     conn_t,
 )
+from fastct.conntrack.describe cimport ct_row
 from fastct.conntrack.early_drop cimport (
     PRESS_MOST,
     pressed_out,
@@ -37,7 +36,6 @@ from fastct.conntrack.early_drop cimport (
 from fastct.conntrack.expect cimport (
     EXPECT_ADDED,
     EXPECT_EITHER_WAY,
-    EXPECT_FLAGS,
     EXPECT_PERMANENT,
     NO_EXPECT,
     ends_t,
@@ -49,6 +47,8 @@ from fastct.conntrack.expect cimport (
     expects_known,
     expects_remove,
     expects_sweep,
+    invert_ends,
+    packet_ends,
 )
 from fastct.conntrack.extra cimport NO_EXTRA, extra_t, extras_free, extras_init, extras_of, extras_release
 from fastct.conntrack.helper cimport help_add, help_t, helper_for, helper_rows, helper_run
@@ -60,7 +60,6 @@ from fastct.conntrack.opts cimport OPT_EXPECT_MAX, OPT_MAX, ct_opts_t
 from fastct.conntrack.sctp cimport SCTP_ABORT, SCTP_CLOSED, SCTP_SHUTDOWN_COMPLETE, sctp_untold
 from fastct.conntrack.table cimport (
     SWEEP_BATCH,
-    addr6_t,
     table_find,
     table_free,
     table_hasten,
@@ -71,11 +70,11 @@ from fastct.conntrack.table cimport (
 )
 from fastct.conntrack.tcp cimport TCP_CLOSE, TCP_LAST_ACK, TCP_TIME_WAIT
 from fastct.conntrack.verdict cimport CT_INVALID, CT_KILL, CT_REPEAT, EVENT_REPLY, ct_verdict
-from fastct.records cimport conn_row_t, event_row_t, expect_row_t
+from fastct.records cimport conn_row_t, event_row_t
 from fastct.wire.bytes cimport load_u32, swap16
-from fastct.wire.packet cimport PROTO_GRE, PROTO_ICMP, PROTO_ICMPV6, PROTO_SCTP, PROTO_TCP, packet_t
+from fastct.wire.packet cimport PROTO_GRE, PROTO_SCTP, PROTO_TCP, packet_t
 from fastct.wire.reason cimport Reason
-from fastct.wire.tuples cimport icmp_inverse, tuple_ids4
+from fastct.wire.tuples cimport tuple_ids4
 
 cdef enum:
     NS_PER_S = 1000000000
@@ -233,31 +232,6 @@ cdef void advance(ct_t* ct, packet_t* p, uint32_t slot, ct_result_t* r) noexcept
 
 
 # ---- expectations and helpers
-
-cdef void packet_ends(const packet_t* p, ends_t* ends) noexcept nogil:
-    """Where a packet comes from and goes to: the key, put back into the packet's own order."""
-    cdef int first = p.flip
-    memset(ends, 0, sizeof(ends_t))
-    if p.addr6[0] == NULL:
-        memcpy(ends.src, &p.key.addr[first], 4)
-        memcpy(ends.dst, &p.key.addr[1 - first], 4)
-    else:
-        memcpy(ends.src, p.addr6[first], 16)
-        memcpy(ends.dst, p.addr6[1 - first], 16)
-    ends.sport = p.key.id[first]
-    ends.dport = p.key.id[1 - first]
-    ends.l3proto = p.key.l3proto
-    ends.l4proto = p.key.l4proto
-    ends.zone = p.key.zone
-
-
-cdef void invert_ends(const ends_t* ends, ends_t* other) noexcept nogil:
-    """The same, seen from the other side."""
-    other[0] = ends[0]
-    memcpy(other.src, ends.dst, 16)
-    memcpy(other.dst, ends.src, 16)
-    other.sport, other.dport = ends.dport, ends.sport
-
 
 cdef bint take_expected(ct_t* ct, const packet_t* p, expect_t* expected) noexcept nogil:
     """Whether a first packet fulfils an expectation: that is taken out of the table then, unless it is permanent."""
@@ -627,91 +601,6 @@ cdef uint32_t ct_gc(ct_t* ct, uint32_t lines) noexcept nogil:
                 expire(ct, slots[i])
         total += found
     return total
-
-
-# ---- for people
-
-cdef uint64_t ct_number(const ct_t* ct, const conn_t* c) noexcept nogil:
-    """The full number of a connection, from the 32 bits it keeps: the latest that ends in them."""
-    return ct.created - <uint32_t>(<uint32_t>ct.created - c.number)
-
-
-cdef void put_addresses(const ct_t* ct, uint32_t slot, conn_row_t* row) noexcept nogil:
-    """The four addresses, without NAT: the reply's are the original's swapped."""
-    cdef const conn_t* c = &ct.table.conns[slot]
-    cdef int first = c.flags & CONN_FLIP          # which of the key's addresses is the original source
-    cdef const addr6_t* a
-    if c.key.l3proto == 4:
-        memcpy(row.orig_src, &c.key.addr[first], 4)
-        memcpy(row.orig_dst, &c.key.addr[1 - first], 4)
-    else:
-        a = &ct.table.addr6[slot]
-        memcpy(row.orig_src, &a.half[2 * first], 16)
-        memcpy(row.orig_dst, &a.half[2 * (1 - first)], 16)
-    memcpy(row.reply_src, row.orig_dst, 16)
-    memcpy(row.reply_dst, row.orig_src, 16)
-
-
-cdef void put_ids(const conn_t* c, conn_row_t* row) noexcept nogil:
-    cdef const uint8_t* type_code = <const uint8_t*>&c.key.id[1]
-    if c.key.l4proto == PROTO_ICMP or c.key.l4proto == PROTO_ICMPV6:
-        row.icmp_id = swap16(c.key.id[0])
-        row.icmp_code = type_code[1]
-        row.icmp_type = icmp_inverse(c.key.l3proto, type_code[0]) - 1 if c.flags & CONN_FLIP else type_code[0]
-        return
-    row.orig_sport = row.reply_dport = swap16(c.key.id[c.flags & CONN_FLIP])
-    row.orig_dport = row.reply_sport = swap16(c.key.id[1 - (c.flags & CONN_FLIP)])
-
-
-cdef void put_extra(const extra_t* x, conn_row_t* row) noexcept nogil:
-    row.mark = x.mark
-    memcpy(row.labels, x.labels, 16)
-    row.helper = x.helper
-    row.master = x.master
-    row.use = 1 + x.children
-
-
-cdef void ct_row(const ct_t* ct, uint32_t slot, uint64_t now, conn_row_t* row) noexcept nogil:
-    """Describe a connection as of ``now``."""
-    cdef const conn_t* c = &ct.table.conns[slot]
-    memset(row, 0, sizeof(conn_row_t))
-    row.conn = ct_number(ct, c)
-    row.l3proto = c.key.l3proto
-    row.l4proto = c.key.l4proto
-    row.zone = c.key.zone
-    put_addresses(ct, slot, row)
-    put_ids(c, row)
-    row.state = c.state
-    row.status = c.status
-    row.start_ns = ct.table.start_ns[slot]
-    row.last_ns = c.last_ns
-    row.orig_packets = conn_packets(c, 0)
-    row.orig_bytes = c.bytes[0]
-    row.reply_packets = conn_packets(c, 1)
-    row.reply_bytes = c.bytes[1]
-    row.timeout = <uint32_t>((c.deadline_ns - now) // <uint64_t>NS_PER_S) if c.deadline_ns > now else 0
-    row.end = END_LIVE
-    row.use = 1
-    if c.extra != NO_EXTRA:
-        put_extra(&ct.extras.items[c.extra], row)
-
-
-cdef void ct_expect_row(const ct_t* ct, const expect_t* e, expect_row_t* row) noexcept nogil:
-    """Describe an expectation as of now."""
-    cdef conn_row_t master
-    ct_row(ct, e.master_slot, ct.now, &master)
-    row.l3proto, row.l4proto, row.zone = e.ends.l3proto, e.ends.l4proto, e.ends.zone
-    memcpy(row.src, e.ends.src, 16)
-    memcpy(row.dst, e.ends.dst, 16)
-    row.sport, row.dport = swap16(e.ends.sport), swap16(e.ends.dport)
-    memcpy(row.mask_src, e.mask, 16 if e.ends.l3proto == 6 else 4)
-    row.mask_sport = swap16(e.sport_mask)
-    row.flags, row.kind, row.helper, row.assign = e.flags & EXPECT_FLAGS, e.kind, e.helper, e.assign
-    row.timeout = <uint32_t>((e.deadline_ns - ct.now) // <uint64_t>NS_PER_S)
-    row.master = e.master
-    memcpy(row.master_src, master.orig_src, 16)
-    memcpy(row.master_dst, master.orig_dst, 16)
-    row.master_sport, row.master_dport = master.orig_sport, master.orig_dport
 
 
 cdef void log_event(ct_t* ct, uint32_t slot, ct_event type, uint64_t when, ct_end end) noexcept nogil:

@@ -10,7 +10,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from fastct.conntrack.arena cimport arena_t
 from fastct.conntrack.conn cimport conn_t
 from fastct.conntrack.extra cimport extra_t, extras_t
-from fastct.wire.packet cimport hash_key_t
+from fastct.wire.packet cimport hash_key_t, packet_t
 
 cdef enum:
     NO_EXPECT = 0
@@ -72,6 +72,8 @@ cdef struct expects_t:
     uint64_t deleted
     uint32_t sweep           # bucket that is looked through next for expired ones
 
+cdef void packet_ends(const packet_t* p, ends_t* ends) noexcept nogil
+cdef void invert_ends(const ends_t* ends, ends_t* other) noexcept nogil
 cdef int expects_init(expects_t* e, extras_t* extras, const conn_t* conns, const hash_key_t* secret) except -1
 cdef void expects_free(expects_t* e) noexcept
 cdef uint32_t expects_find(const expects_t* e, const ends_t* ends, uint64_t now) noexcept nogil

@@ -1,12 +1,12 @@
 """The table of expectations; records and picture are in ``expect.pxd``."""
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcmp
+from libc.string cimport memcmp, memcpy, memset
 
 from fastct.conntrack.arena cimport arena_free, arena_grow, arena_init
 from fastct.conntrack.conn cimport conn_t
 from fastct.conntrack.extra cimport extra_t, extras_t
 from fastct.wire.bytes cimport load_u64
-from fastct.wire.packet cimport hash_addresses, hash_key_t
+from fastct.wire.packet cimport hash_addresses, hash_key_t, packet_t
 
 cdef enum:
     MOST = 1 << 20               # whatever nf_conntrack_expect_max says
@@ -25,6 +25,33 @@ cdef int expects_init(expects_t* e, extras_t* extras, const conn_t* conns, const
 
 cdef void expects_free(expects_t* e) noexcept:
     arena_free(&e.mem)
+
+
+# ---- ends
+
+cdef void packet_ends(const packet_t* p, ends_t* ends) noexcept nogil:
+    """Where a packet comes from and goes to: the key, put back into the packet's own order."""
+    cdef int first = p.flip
+    memset(ends, 0, sizeof(ends_t))
+    if p.addr6[0] == NULL:
+        memcpy(ends.src, &p.key.addr[first], 4)
+        memcpy(ends.dst, &p.key.addr[1 - first], 4)
+    else:
+        memcpy(ends.src, p.addr6[first], 16)
+        memcpy(ends.dst, p.addr6[1 - first], 16)
+    ends.sport = p.key.id[first]
+    ends.dport = p.key.id[1 - first]
+    ends.l3proto = p.key.l3proto
+    ends.l4proto = p.key.l4proto
+    ends.zone = p.key.zone
+
+
+cdef void invert_ends(const ends_t* ends, ends_t* other) noexcept nogil:
+    """The same, seen from the other side."""
+    other[0] = ends[0]
+    memcpy(other.src, ends.dst, 16)
+    memcpy(other.dst, ends.src, 16)
+    other.sport, other.dport = ends.dport, ends.sport
 
 
 # ---- what fits what

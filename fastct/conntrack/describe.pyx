@@ -1,0 +1,94 @@
+"""Connections and expectations as rows for people: the records of ``records.pxd``, filled from the tables."""
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+from fastct.conntrack.conn cimport CONN_FLIP, conn_packets, conn_t
+from fastct.conntrack.core cimport END_LIVE, ct_number, ct_t
+from fastct.conntrack.expect cimport EXPECT_FLAGS, expect_t
+from fastct.conntrack.extra cimport NO_EXTRA, extra_t
+from fastct.conntrack.table cimport addr6_t
+from fastct.records cimport conn_row_t, expect_row_t
+from fastct.wire.bytes cimport swap16
+from fastct.wire.packet cimport PROTO_ICMP, PROTO_ICMPV6
+from fastct.wire.tuples cimport icmp_inverse
+
+cdef enum:
+    NS_PER_S = 1000000000
+
+
+cdef void put_addresses(const ct_t* ct, uint32_t slot, conn_row_t* row) noexcept nogil:
+    """The four addresses, without NAT: the reply's are the original's swapped."""
+    cdef const conn_t* c = &ct.table.conns[slot]
+    cdef int first = c.flags & CONN_FLIP          # which of the key's addresses is the original source
+    cdef const addr6_t* a
+    if c.key.l3proto == 4:
+        memcpy(row.orig_src, &c.key.addr[first], 4)
+        memcpy(row.orig_dst, &c.key.addr[1 - first], 4)
+    else:
+        a = &ct.table.addr6[slot]
+        memcpy(row.orig_src, &a.half[2 * first], 16)
+        memcpy(row.orig_dst, &a.half[2 * (1 - first)], 16)
+    memcpy(row.reply_src, row.orig_dst, 16)
+    memcpy(row.reply_dst, row.orig_src, 16)
+
+
+cdef void put_ids(const conn_t* c, conn_row_t* row) noexcept nogil:
+    cdef const uint8_t* type_code = <const uint8_t*>&c.key.id[1]
+    if c.key.l4proto == PROTO_ICMP or c.key.l4proto == PROTO_ICMPV6:
+        row.icmp_id = swap16(c.key.id[0])
+        row.icmp_code = type_code[1]
+        row.icmp_type = icmp_inverse(c.key.l3proto, type_code[0]) - 1 if c.flags & CONN_FLIP else type_code[0]
+        return
+    row.orig_sport = row.reply_dport = swap16(c.key.id[c.flags & CONN_FLIP])
+    row.orig_dport = row.reply_sport = swap16(c.key.id[1 - (c.flags & CONN_FLIP)])
+
+
+cdef void put_extra(const extra_t* x, conn_row_t* row) noexcept nogil:
+    row.mark = x.mark
+    memcpy(row.labels, x.labels, 16)
+    row.helper = x.helper
+    row.master = x.master
+    row.use = 1 + x.children
+
+
+cdef void ct_row(const ct_t* ct, uint32_t slot, uint64_t now, conn_row_t* row) noexcept nogil:
+    """Describe a connection as of ``now``."""
+    cdef const conn_t* c = &ct.table.conns[slot]
+    memset(row, 0, sizeof(conn_row_t))
+    row.conn = ct_number(ct, c)
+    row.l3proto = c.key.l3proto
+    row.l4proto = c.key.l4proto
+    row.zone = c.key.zone
+    put_addresses(ct, slot, row)
+    put_ids(c, row)
+    row.state = c.state
+    row.status = c.status
+    row.start_ns = ct.table.start_ns[slot]
+    row.last_ns = c.last_ns
+    row.orig_packets = conn_packets(c, 0)
+    row.orig_bytes = c.bytes[0]
+    row.reply_packets = conn_packets(c, 1)
+    row.reply_bytes = c.bytes[1]
+    row.timeout = <uint32_t>((c.deadline_ns - now) // <uint64_t>NS_PER_S) if c.deadline_ns > now else 0
+    row.end = END_LIVE
+    row.use = 1
+    if c.extra != NO_EXTRA:
+        put_extra(&ct.extras.items[c.extra], row)
+
+
+cdef void ct_expect_row(const ct_t* ct, const expect_t* e, expect_row_t* row) noexcept nogil:
+    """Describe an expectation as of now."""
+    cdef conn_row_t master
+    ct_row(ct, e.master_slot, ct.now, &master)
+    row.l3proto, row.l4proto, row.zone = e.ends.l3proto, e.ends.l4proto, e.ends.zone
+    memcpy(row.src, e.ends.src, 16)
+    memcpy(row.dst, e.ends.dst, 16)
+    row.sport, row.dport = swap16(e.ends.sport), swap16(e.ends.dport)
+    memcpy(row.mask_src, e.mask, 16 if e.ends.l3proto == 6 else 4)
+    row.mask_sport = swap16(e.sport_mask)
+    row.flags, row.kind, row.helper, row.assign = e.flags & EXPECT_FLAGS, e.kind, e.helper, e.assign
+    row.timeout = <uint32_t>((e.deadline_ns - ct.now) // <uint64_t>NS_PER_S)
+    row.master = e.master
+    memcpy(row.master_src, master.orig_src, 16)
+    memcpy(row.master_dst, master.orig_dst, 16)
+    row.master_sport, row.master_dport = master.orig_sport, master.orig_dport
