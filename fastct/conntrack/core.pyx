@@ -116,15 +116,21 @@ cdef void ct_free(ct_t* ct) noexcept:
 
 # ---- a packet
 
+cdef inline uint32_t find_live(ct_t* ct, const packet_t* p, uint64_t now) noexcept nogil:
+    """The slot of the packet's connection, or NO_SLOT. One that is met after its deadline ends here."""
+    cdef uint32_t slot = table_find(&ct.table, p)
+    if cython.unlikely(slot != NO_SLOT and ct.table.conns[slot].deadline_ns <= now):
+        expire(ct, slot)
+        return NO_SLOT
+    return slot
+
+
 cdef void ct_in(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
     """Track a packet that has a tuple.
 
     => ``ct.now`` is the packet's time. ``r`` is filled; ``p.reason`` says why if it is not a plain member.
     """
-    cdef uint32_t slot = table_find(&ct.table, p)
-    if cython.unlikely(slot != NO_SLOT and ct.table.conns[slot].deadline_ns <= ct.now):
-        expire(ct, slot)
-        slot = NO_SLOT
+    cdef uint32_t slot = find_live(ct, p, ct.now)
     if cython.unlikely(slot == NO_SLOT):
         begin(ct, p, r)
     else:
@@ -139,7 +145,15 @@ cdef inline void no_entry(ct_result_t* r, ct_state state, ct_drop dropped) noexc
     r.dropped = <uint8_t>dropped
 
 
-cdef inline uint8_t class_of(const conn_t* c, int direction) noexcept nogil:
+cdef inline void entry(ct_result_t* r, conn_t* c, uint64_t number, ct_state state, int direction) noexcept nogil:
+    r.conn = c
+    r.number = number
+    r.state = <uint8_t>state
+    r.direction = <uint8_t>direction
+    r.dropped = DROP_NOT
+
+
+cdef inline ct_state class_of(const conn_t* c, int direction) noexcept nogil:
     """ESTABLISHED once both sides have been seen; until then the opener's packets are NEW or RELATED."""
     if c.status & IPS_SEEN_REPLY or direction == DIR_REPLY:
         return CT_STATE_ESTABLISHED
@@ -176,11 +190,7 @@ cdef void begin(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
     ct.created += 1
     if ct.opts.value[OPT_MAX]:
         probation_add(&ct.probation, &ct.table, slot)
-    r.conn = &ct.table.conns[slot]
-    r.number = ct.created
-    r.state = CT_STATE_NEW
-    r.direction = DIR_ORIGINAL
-    r.dropped = DROP_NOT
+    entry(r, &ct.table.conns[slot], ct.created, CT_STATE_NEW, DIR_ORIGINAL)
     if cython.unlikely(is_expected or ct.assignments.n or ct.template.helper or ct.template.has_policy):
         attach(ct, p, slot, &expected if is_expected else NULL, r)
         if r.dropped:
@@ -195,7 +205,7 @@ cdef void advance(ct_t* ct, packet_t* p, uint32_t slot, ct_result_t* r) noexcept
     cdef uint64_t deadline = c.deadline_ns
     cdef uint32_t events = 0
     cdef int direction = conn_direction(c, p.flip)
-    cdef uint8_t state
+    cdef ct_state state
     cdef ct_verdict verdict
     cdef const ct_opts_t* opts = &ct.opts
     if cython.unlikely(p.self_inverse):
@@ -217,11 +227,7 @@ cdef void advance(ct_t* ct, packet_t* p, uint32_t slot, ct_result_t* r) noexcept
     if cython.unlikely(not c.status & IPS_SEEN_REPLY and direction == DIR_REPLY):
         c.status |= IPS_SEEN_REPLY
         events |= EVENT_REPLY
-    r.conn = c
-    r.number = ct_number(ct, c)
-    r.state = state
-    r.direction = <uint8_t>direction
-    r.dropped = DROP_NOT
+    entry(r, c, ct_number(ct, c), state, direction)
     if cython.unlikely(c.flags & CONN_HELPED):
         if not help_read(ct, p, slot, r):
             return
@@ -384,10 +390,7 @@ cdef void end_other(ct_t* ct, const ends_t* ends, uint64_t when) noexcept nogil:
     p.addr6[0] = p.addr6[1] = NULL
     p.slot = NO_SLOT
     tuple_ids4(&p, load_u32(ends.src), load_u32(ends.dst), ends.sport, ends.dport, &ct.table.secret)
-    slot = table_find(&ct.table, &p)
-    if slot != NO_SLOT and ct.table.conns[slot].deadline_ns <= when:
-        expire(ct, slot)
-        slot = NO_SLOT
+    slot = find_live(ct, &p, when)
     if slot != NO_SLOT:
         ct_destroy(ct, slot, when, END_CLOSED)
         return
@@ -478,11 +481,8 @@ cdef inline void call_id(ct_t* ct, packet_t* p, const ends_t* ends, uint16_t src
 
 cdef void ct_icmp_error(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
     """An ICMP error: RELATED to the connection of the packet it quotes, which it neither refreshes nor counts."""
-    cdef uint32_t slot = table_find(&ct.table, p)
+    cdef uint32_t slot = find_live(ct, p, ct.now)
     cdef conn_t* c
-    if slot != NO_SLOT and ct.table.conns[slot].deadline_ns <= ct.now:
-        expire(ct, slot)
-        slot = NO_SLOT
     if slot == NO_SLOT:
         p.reason = Reason.icmp_error_unknown
         no_entry(r, CT_STATE_INVALID, DROP_NOT)
@@ -491,11 +491,7 @@ cdef void ct_icmp_error(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
         no_entry(r, CT_STATE_INVALID, DROP_NOT)
         return
     c = &ct.table.conns[slot]
-    r.conn = c
-    r.number = ct_number(ct, c)
-    r.state = CT_STATE_RELATED
-    r.direction = DIR_REPLY if p.self_inverse else <uint8_t>conn_direction(c, p.flip)
-    r.dropped = DROP_NOT
+    entry(r, c, ct_number(ct, c), CT_STATE_RELATED, DIR_REPLY if p.self_inverse else conn_direction(c, p.flip))
     if c.key.l4proto == PROTO_SCTP and sctp_untold(c) and ct.keep_events:
         log_event(ct, slot, CT_EVENT_UPDATE, ct.now, END_LIVE)
 
