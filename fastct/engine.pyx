@@ -29,11 +29,6 @@ from fastct.conntrack.core cimport (
     CT_STATES,
     DROP_HELPER,
     DROP_NOT,
-    END_CLOSED,
-    END_DELETED,
-    END_EXPIRED,
-    END_RESET,
-    ENDS_COUNT,
     ON_FULL_DROP,
     ON_FULL_UNTRACKED,
     POLICIES_MAX,
@@ -74,6 +69,7 @@ from fastct.conntrack.table cimport (
     table_prefetch,
     table_selfcheck,
 )
+from fastct.conntrack.verdict cimport END_CLOSED, END_DELETED, END_EXPIRED, END_RESET, ENDS_COUNT
 from fastct.records cimport conn_row_t, expect_row_t, packet_row_t
 from fastct.wire.bytes cimport load_u16, prefetch_r, swap32
 from fastct.wire.packet cimport (

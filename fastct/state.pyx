@@ -42,7 +42,7 @@ from fastct.conntrack.conn cimport (
     conn_t,
     tcp_conn_t,
 )
-from fastct.conntrack.core cimport CT_STATES, ENDS_COUNT, ct_number, ct_t
+from fastct.conntrack.core cimport CT_STATES, ct_number, ct_t
 from fastct.conntrack.early_drop cimport candidate_t, probation_t
 from fastct.conntrack.expect cimport (
     EXPECT_ADDED,
@@ -71,6 +71,7 @@ from fastct.conntrack.table cimport (
     table_lines,
     table_t,
 )
+from fastct.conntrack.verdict cimport ENDS_COUNT
 from fastct.conntrack.tcp cimport TCP_IS_NONE, TCP_SYN_SENT2
 from fastct.engine cimport Engine, engine_t
 from fastct.wire.packet cimport PROTO_ICMP, PROTO_ICMPV6, PROTO_SCTP, PROTO_TCP, hash_key_t, key_hash, packet_t

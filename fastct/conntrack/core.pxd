@@ -11,6 +11,7 @@ from fastct.conntrack.local cimport locals_t
 from fastct.conntrack.log cimport log_t
 from fastct.conntrack.opts cimport ct_opts_t
 from fastct.conntrack.table cimport table_t
+from fastct.conntrack.verdict cimport ENDS_COUNT, ct_end
 from fastct.records cimport conn_row_t, expect_row_t
 from fastct.wire.packet cimport packet_t
 from fastct.wire.reason cimport Reason
@@ -24,16 +25,6 @@ cdef enum ct_state:
     CT_STATE_INVALID
     CT_STATE_UNTRACKED
     CT_STATES
-
-# Index into records.ENDS.
-cdef enum ct_end:
-    END_LIVE
-    END_EXPIRED
-    END_CLOSED
-    END_RESET
-    END_EVICTED
-    END_DELETED
-    ENDS_COUNT
 
 # What becomes of a packet whose connection finds no room.
 cdef enum ct_on_full:

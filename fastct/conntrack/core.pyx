@@ -54,10 +54,10 @@ from fastct.conntrack.extra cimport NO_EXTRA, extra_t, extras_free, extras_init,
 from fastct.conntrack.helper cimport help_add, help_t, helper_for, helper_rows, helper_run
 from fastct.conntrack.helpers.pptp cimport pptp_forget_keys, pptp_t
 from fastct.conntrack.keymap cimport NO_CALL, keymap_find, keymap_free, keymap_init
-from fastct.conntrack.l4proto cimport l4_new, l4_packet
+from fastct.conntrack.l4proto cimport l4_end, l4_new, l4_packet
 from fastct.conntrack.log cimport log_row, log_t
 from fastct.conntrack.opts cimport OPT_EXPECT_MAX, OPT_MAX, ct_opts_t
-from fastct.conntrack.sctp cimport SCTP_ABORT, SCTP_CLOSED, SCTP_SHUTDOWN_COMPLETE, sctp_untold
+from fastct.conntrack.sctp cimport sctp_untold
 from fastct.conntrack.table cimport (
     SWEEP_BATCH,
     table_find,
@@ -68,8 +68,18 @@ from fastct.conntrack.table cimport (
     table_remove,
     table_sweep,
 )
-from fastct.conntrack.tcp cimport TCP_CLOSE, TCP_LAST_ACK, TCP_TIME_WAIT
-from fastct.conntrack.verdict cimport CT_INVALID, CT_KILL, CT_REPEAT, EVENT_REPLY, ct_verdict
+from fastct.conntrack.verdict cimport (
+    CT_INVALID,
+    CT_KILL,
+    CT_REPEAT,
+    END_CLOSED,
+    END_EVICTED,
+    END_LIVE,
+    END_RESET,
+    EVENT_REPLY,
+    ct_end,
+    ct_verdict,
+)
 from fastct.records cimport conn_row_t, event_row_t
 from fastct.wire.bytes cimport load_u32, swap16
 from fastct.wire.packet cimport PROTO_GRE, PROTO_SCTP, PROTO_TCP, packet_t
@@ -215,7 +225,7 @@ cdef void advance(ct_t* ct, packet_t* p, uint32_t slot, ct_result_t* r) noexcept
         opts = &ct.policies[ct.extras.items[c.extra].policy]
     verdict = l4_packet(c, p, direction, ct.now, opts, &events)
     if cython.unlikely(verdict == CT_REPEAT):
-        ct_destroy(ct, slot, ct.now, end_of(c))
+        ct_destroy(ct, slot, ct.now, l4_end(c))
         begin(ct, p, r)
         return
     if cython.unlikely(c.deadline_ns < deadline):
@@ -498,23 +508,10 @@ cdef void ct_icmp_error(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
 
 # ---- the end
 
-cdef ct_end end_of(const conn_t* c) noexcept nogil:
-    """How a connection that is no longer needed came to its end."""
-    if c.key.l4proto == PROTO_SCTP and c.state == SCTP_CLOSED:
-        if c.proto.sctp.closed_by == SCTP_ABORT:
-            return END_RESET
-        return END_CLOSED if c.proto.sctp.closed_by == SCTP_SHUTDOWN_COMPLETE else END_EXPIRED
-    if c.key.l4proto != PROTO_TCP:
-        return END_EXPIRED
-    if c.state == TCP_CLOSE:
-        return END_RESET
-    return END_CLOSED if c.state == TCP_TIME_WAIT or c.state == TCP_LAST_ACK else END_EXPIRED
-
-
 cdef void expire(ct_t* ct, uint32_t slot) noexcept nogil:
     """Its deadline has passed: it ended then, whenever that is noticed."""
     cdef const conn_t* c = &ct.table.conns[slot]
-    ct_destroy(ct, slot, c.deadline_ns, end_of(c))
+    ct_destroy(ct, slot, c.deadline_ns, l4_end(c))
 
 
 cdef void ct_destroy(ct_t* ct, uint32_t slot, uint64_t when, ct_end end) noexcept nogil:

@@ -3,10 +3,11 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from fastct.conntrack.conn cimport CONN_FLIP, conn_packets, conn_t
-from fastct.conntrack.core cimport END_LIVE, ct_number, ct_t
+from fastct.conntrack.core cimport ct_number, ct_t
 from fastct.conntrack.expect cimport EXPECT_FLAGS, expect_t
 from fastct.conntrack.extra cimport NO_EXTRA, extra_t
 from fastct.conntrack.table cimport addr6_t
+from fastct.conntrack.verdict cimport END_LIVE
 from fastct.records cimport conn_row_t, expect_row_t
 from fastct.wire.bytes cimport swap16
 from fastct.wire.packet cimport PROTO_ICMP, PROTO_ICMPV6

@@ -1,5 +1,5 @@
 """Which tracker a packet goes to, by its protocol. Two entries each: may it begin a connection, and what does
-it do to one. ICMP and whatever has no tracker of its own only refresh their entry."""
+it do to one; and how the end of one is called. ICMP and whatever has no tracker of its own only refresh their entry."""
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from fastct.conntrack.conn cimport conn_refresh, conn_t
@@ -13,10 +13,10 @@ from fastct.conntrack.opts cimport (
     OPT_UDP_STREAM,
     ct_opts_t,
 )
-from fastct.conntrack.sctp cimport sctp_new, sctp_packet
-from fastct.conntrack.tcp cimport tcp_new
+from fastct.conntrack.sctp cimport SCTP_ABORT, SCTP_CLOSED, SCTP_SHUTDOWN_COMPLETE, sctp_new, sctp_packet
+from fastct.conntrack.tcp cimport TCP_CLOSE, TCP_LAST_ACK, TCP_TIME_WAIT, tcp_new
 from fastct.conntrack.udp cimport two_way_packet, udp_packet
-from fastct.conntrack.verdict cimport CT_ACCEPT, ct_verdict
+from fastct.conntrack.verdict cimport CT_ACCEPT, END_CLOSED, END_EXPIRED, END_RESET, ct_end, ct_verdict
 from fastct.wire.packet cimport (
     PROTO_GRE,
     PROTO_ICMP,
@@ -67,3 +67,16 @@ cdef ct_verdict l4_other_packet(conn_t* c, packet_t* p, int direction, uint64_t 
     else:
         conn_refresh(c, direction, p.len, now, opts.value[OPT_GENERIC])
     return CT_ACCEPT
+
+
+cdef ct_end l4_end(const conn_t* c) noexcept nogil:
+    """How a connection that is no longer needed came to its end."""
+    if c.key.l4proto == PROTO_SCTP and c.state == SCTP_CLOSED:
+        if c.proto.sctp.closed_by == SCTP_ABORT:
+            return END_RESET
+        return END_CLOSED if c.proto.sctp.closed_by == SCTP_SHUTDOWN_COMPLETE else END_EXPIRED
+    if c.key.l4proto != PROTO_TCP:
+        return END_EXPIRED
+    if c.state == TCP_CLOSE:
+        return END_RESET
+    return END_CLOSED if c.state == TCP_TIME_WAIT or c.state == TCP_LAST_ACK else END_EXPIRED

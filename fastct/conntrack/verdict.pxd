@@ -1,4 +1,4 @@
-"""What a protocol's tracker says of a packet, and the events it notes on the way."""
+"""What a protocol's tracker says of a packet, the events it notes on the way, and how a connection ends."""
 
 cdef enum ct_verdict:
     CT_ACCEPT    # belongs to the connection
@@ -11,3 +11,13 @@ cdef enum:
     EVENT_REPLY = 1
     EVENT_ASSURED = 2
     EVENT_PROTOINFO = 4
+
+# How a connection ended: index into records.ENDS.
+cdef enum ct_end:
+    END_LIVE
+    END_EXPIRED
+    END_CLOSED
+    END_RESET
+    END_EVICTED
+    END_DELETED
+    ENDS_COUNT
