@@ -3,7 +3,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fastct.engine import Engine
+from fastct.face import Engine
 
 TIMEOUT_MAX_S: int
 DONE: str

@@ -19,7 +19,8 @@ from fastct.conntrack.conn cimport (
 )
 from fastct.conntrack.extra cimport extra_t, extras_of
 from fastct.conntrack.table cimport table_find, table_hasten, table_insert
-from fastct.engine cimport Engine, engine_t
+from fastct.engine cimport engine_t
+from fastct.face cimport Engine
 from fastct.wire.bytes cimport load_u16, swap32
 from fastct.wire.packet cimport PROTO_ICMP, PROTO_ICMPV6, PROTO_SCTP, key_hash, packet_t
 from fastct.wire.tuples cimport icmp_inverse, tuple_icmp, tuple_ports

@@ -4,7 +4,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from fastct.capture.frames cimport frame_t
 from fastct.conntrack.core cimport CT_STATES, ct_t
 from fastct.conntrack.defrag cimport defrag_t
-from fastct.conntrack.extra cimport extra_t
+from fastct.conntrack.fragqueue cimport piece_t
 from fastct.records cimport packet_row_t
 from fastct.wire.packet cimport packet_t, wire_opts_t
 from fastct.wire.reason cimport Reason
@@ -15,6 +15,7 @@ cdef enum:
     GROUP = 4            # packets whose entries are fetched together, two groups before they are used
     GC_EVERY = 64        # packets between two steps of the sweep: some batches
     GC_LINES_MAX = 32    # buckets that one step visits at most
+    SLOTS_MAX = 1 << 27  # connections that address space is reserved for when there is no limit
 
 cdef enum checksum_mode:
     CHECKSUM_ON          # a wrong sum makes a packet INVALID
@@ -41,12 +42,6 @@ cdef struct engine_t:
     defrag_t defrag                       # large, and rarely needed: behind what every packet touches
 
 cdef void engine_batch(engine_t* e, const frame_t* frames, Py_ssize_t n, packet_row_t* rows) noexcept nogil
-
-cdef class Engine:
-    cdef engine_t* e
-    cdef dict sysctls
-    cdef str personality
-    cdef list policies       # sets of timeouts, by number
-    cdef uint8_t _policy(self, dict timeouts) except? 255
-    cdef object _sorted(self)
-    cdef extra_t* _extra_of(self, uint64_t handle) except? NULL
+cdef Py_ssize_t count_leaving(const piece_t* piece, const packet_row_t* rows, Py_ssize_t n) noexcept nogil
+cdef Py_ssize_t put_leaving(const piece_t* piece, const frame_t* frames, const packet_row_t* rows, Py_ssize_t n,
+                            frame_t* out) noexcept nogil

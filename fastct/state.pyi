@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Buffer
 
-from fastct.engine import Engine
+from fastct.face import Engine
 
 NUMBERS: tuple[str, ...]
 RECORD_BYTES: list[int]

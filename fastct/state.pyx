@@ -73,18 +73,18 @@ from fastct.conntrack.table cimport (
 )
 from fastct.conntrack.verdict cimport ENDS_COUNT
 from fastct.conntrack.tcp cimport TCP_IS_NONE, TCP_SYN_SENT2
-from fastct.engine cimport Engine, engine_t
+from fastct.engine cimport SLOTS_MAX, engine_t
+from fastct.face cimport Engine
 from fastct.wire.packet cimport PROTO_ICMP, PROTO_ICMPV6, PROTO_SCTP, PROTO_TCP, hash_key_t, key_hash, packet_t
 from fastct.wire.reason cimport Reason
 from fastct.wire.tuples cimport tuple_icmp, tuple_ports
 
-from fastct.engine import Engine as new_engine
+from fastct.face import Engine as new_engine
 from fastct.records import CTSTATES, ENDS
 from fastct.wire.reason import REASONS
 
 cdef enum:
     BLOCK = 16384                # connections of a block, but for the last bucket
-    SLOTS_MAX = 1 << 27          # as the engine's
     LINES_SPARE = 1 << 20        # lines of the index that an emptied table may have kept: 64 MiB
     SCALE_MAX = 14
     STATUS_KNOWN = IPS_EXPECTED | IPS_SEEN_REPLY | IPS_ASSURED | IPS_CONFIRMED | IPS_FIXED_TIMEOUT | IPS_HELPER

@@ -11,8 +11,8 @@ import numpy as np
 from fastct.capture.frames import LINKTYPE_ETHERNET, frames_from_bytes
 from fastct.conntrack.opts import SYSCTLS
 from fastct.control import change, handles_of, insert
-from fastct.engine import Engine
 from fastct.errors import ConfigError
+from fastct.face import Engine
 from fastct.snapshot import load, save
 
 SECRET_BYTES = 64
