@@ -23,18 +23,15 @@ import tempfile
 import zlib
 
 from fastct.errors import SnapshotError
-from fastct.state import (
+from fastct.restore import (
     complete,
     engine_from,
     join_masters,
-    state_connections,
-    state_expectations,
-    state_numbers,
-    state_probation,
     take_connections,
     take_expectations,
     take_probation,
 )
+from fastct.state import state_connections, state_expectations, state_numbers, state_probation
 
 VERSION = 1
 MAGIC = b"\x89fastct state\r\n\n"

@@ -4,6 +4,10 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from fastct.conntrack.conn cimport conn_t
 from fastct.conntrack.expect cimport ends_t
 from fastct.conntrack.extra cimport HELPER_WORDS
+from fastct.engine cimport engine_t
+
+cdef enum:
+    LINES_SPARE = 1 << 20    # lines of the index that an emptied table may have kept: 64 MiB
 
 cdef packed struct conn_image_t:
     conn_t conn              # as in memory; extra: 1 if it has one
@@ -33,3 +37,6 @@ cdef packed struct expect_image_t:
     uint8_t helper
     uint8_t assign
     uint8_t reserved[2]
+
+cdef uint64_t* number_at(engine_t* e, int i) noexcept
+cdef uint64_t* counters_at(engine_t* e, str group) noexcept
