@@ -214,6 +214,16 @@ def _feed(source, tracker, packets, leaving, until):
             return
 
 
+def _release_waiting(tracker, logs):
+    """Hand on all rows whose turn has come; returns how many may wait before that is worth trying again."""
+    tracker.gc.sweep()
+    for log in logs:
+        log.collect()
+        log.release(tracker.now)
+    # Where time stands still nothing can go; trying again at every block would be quadratic.
+    return max(HELD_ROWS, 2 * max(log.rows for log in logs))
+
+
 def replay(source, tracker, *, connections=None, packets=None, events=None, leaving=None, at=None,
            progress=None):
     """Feed a capture through a tracker and hand on what comes out.
@@ -247,30 +257,24 @@ def replay(source, tracker, *, connections=None, packets=None, events=None, leav
     ConfigError
         If ``at`` is neither.
     """
-    ended = _Ended(tracker, connections if at is None and connections else lambda rows: None)
-    happened = _Events(tracker, events or (lambda rows: None))
+    logs = (_Ended(tracker, connections if at is None and connections else lambda rows: None),
+            _Events(tracker, events or (lambda rows: None)))
     ticker = _Progress(progress, source)
     until = _Until(at)
     interrupted = False
     held_most = HELD_ROWS
     try:
         for _ in _feed(source, tracker, packets, leaving, until):
-            ended.collect()
-            happened.collect()
-            if max(ended.rows, happened.rows) >= held_most:
-                tracker.gc.sweep()
-                ended.collect()
-                happened.collect()
-                ended.release(tracker.now)
-                happened.release(tracker.now)
-                # Where time stands still nothing can go; trying again at every block would be quadratic.
-                held_most = max(HELD_ROWS, 2 * max(ended.rows, happened.rows))
+            for log in logs:
+                log.collect()
+            if max(log.rows for log in logs) >= held_most:
+                held_most = _release_waiting(tracker, logs)
             ticker.tick()
     except KeyboardInterrupt:
         interrupted = True
     last_ns = tracker.now
     tracker.gc.sweep(None if interrupted or not tracker.stats["packets"] else until.ns)
-    for log in (ended, happened):
+    for log in logs:
         log.collect()
         log.release(NS_MAX)
     if connections:

@@ -9,7 +9,6 @@ from libc.string cimport memcpy, memset
 
 cimport cython
 
-from fastct.conntrack.arena cimport arena_free, arena_init
 from fastct.conntrack.conn cimport (
     CONN_HELPED,
     CONN_POLICY,
@@ -55,7 +54,7 @@ from fastct.conntrack.helper cimport help_add, help_t, helper_for, helper_rows, 
 from fastct.conntrack.helpers.pptp cimport pptp_forget_keys, pptp_t
 from fastct.conntrack.keymap cimport NO_CALL, keymap_find, keymap_free, keymap_init
 from fastct.conntrack.l4proto cimport l4_end, l4_new, l4_packet
-from fastct.conntrack.log cimport log_row, log_t
+from fastct.conntrack.log cimport log_free, log_init, log_row
 from fastct.conntrack.opts cimport OPT_EXPECT_MAX, OPT_MAX, ct_opts_t
 from fastct.conntrack.sctp cimport sctp_untold
 from fastct.conntrack.table cimport (
@@ -94,13 +93,6 @@ cdef enum:
 
 # ---- set-up
 
-cdef int log_init(log_t* log, size_t row_size) except -1:
-    log.row_size = row_size
-    if arena_init(&log.mem, <size_t>1 << 36, 0, NULL):
-        raise MemoryError("no address space for a log")
-    return 0
-
-
 cdef int ct_init(ct_t* ct, uint64_t slots_max) except -1:
     """=> ``ct`` is zeroed but for ``opts`` and ``table.secret``."""
     secret = ct.table.secret
@@ -120,8 +112,8 @@ cdef void ct_free(ct_t* ct) noexcept:
     extras_free(&ct.extras)
     expects_free(&ct.expects)
     keymap_free(&ct.keymap)
-    arena_free(&ct.ended_log.mem)
-    arena_free(&ct.event_log.mem)
+    log_free(&ct.ended_log)
+    log_free(&ct.event_log)
 
 
 # ---- a packet
