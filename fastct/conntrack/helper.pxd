@@ -13,7 +13,7 @@ what it expects:
 It reads no byte that was not captured.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from fastct.conntrack.conn cimport conn_t
 from fastct.conntrack.expect cimport ends_t, expect_t, expect_verdict, expects_add, expects_t
@@ -106,6 +106,16 @@ cdef inline expect_t* help_expect(help_t* h, uint8_t kind) noexcept nogil:
     h.n += 1
     help_expectation(h, e, kind)
     return e
+
+
+cdef inline void aim(expect_t* e, uint8_t l4proto, const uint8_t* src, const uint8_t* dst,
+                     uint16_t dport) noexcept nogil:
+    """From an address, whatever the port, to an address and a port (network order): what nearly all expect."""
+    e.ends.l4proto = l4proto
+    memcpy(e.ends.src, src, 16)
+    memcpy(e.ends.dst, dst, 16)
+    e.ends.dport = dport
+    memset(e.mask, 0xFF, 16)
 
 
 cdef inline expect_verdict help_add(help_t* h, expect_t* e) noexcept nogil:

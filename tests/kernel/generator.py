@@ -337,19 +337,24 @@ def conversation(rng, number, kinds, pieces):
     return with_pieces(rng, packets) if pieces and rng.random() < 0.33 else packets
 
 
-def random_packets(seed, count, kinds=tuple(KINDS), pieces=True):
-    """``count`` packets of random conversations of some kinds, interleaved."""
+def interleaved(seed, count, active, begin):
+    """``count`` packets of conversations, ``active`` of them at a time; ``begin(rng, number)`` is the next one."""
     rng = random.Random(seed)
     running, begun = [], 0
     for _ in range(count):
         packet = None
         while packet is None:
-            while len(running) < ACTIVE:
+            while len(running) < active:
                 begun += 1
                 # A generator of its own: what is chosen within does not depend on the others.
-                running.append(conversation(random.Random(rng.getrandbits(64)), begun, kinds, pieces))
+                running.append(begin(random.Random(rng.getrandbits(64)), begun))
             chosen = rng.randrange(len(running))
             packet = next(running[chosen], None)
             if packet is None:
                 running.pop(chosen)
         yield packet
+
+
+def random_packets(seed, count, kinds=tuple(KINDS), pieces=True):
+    """``count`` packets of random conversations of some kinds, interleaved."""
+    return interleaved(seed, count, ACTIVE, lambda rng, number: conversation(rng, number, kinds, pieces))

@@ -4,11 +4,9 @@ Few hosts and few ports, so that announcements meet: expectations replace, evict
 comes from ``tests.dialogues``; it is split, sent again, sent early, and interleaved.
 """
 
-import random
-
 from tests import packets as p
 from tests.dialogues import PORTS, PROTOCOLS, port_of, says
-from tests.kernel.generator import CLIENT, M32, SERVER, Flow, Packet, icmp_error
+from tests.kernel.generator import CLIENT, M32, SERVER, Flow, Packet, icmp_error, interleaved
 
 ACTIVE = 12  # at a time
 NAMES = ("ftp", "ftp", "irc", "sane", "tftp", "amanda")
@@ -174,16 +172,4 @@ def dialogue(rng, number):
 
 def helped_packets(seed, count):
     """``count`` packets of random dialogues, interleaved."""
-    rng = random.Random(seed)
-    running, begun = [], 0
-    for _ in range(count):
-        packet = None
-        while packet is None:
-            while len(running) < ACTIVE:
-                begun += 1
-                running.append(dialogue(random.Random(rng.getrandbits(64)), begun))
-            chosen = rng.randrange(len(running))
-            packet = next(running[chosen], None)
-            if packet is None:
-                running.pop(chosen)
-        yield packet
+    return interleaved(seed, count, ACTIVE, dialogue)

@@ -7,6 +7,7 @@ import struct
 
 from tests import packets as p
 from tests.kernel.generator import CLIENT, SERVER, Flow, Packet
+from tests.kernel.stepped import Stepped
 
 GRE, PORT = 47, 1723
 COOKIE = 0x1A2B3C4D
@@ -40,28 +41,11 @@ def message(name, *fields, result=1, cookie=COOKIE, kind=1, cut=0):
     return (struct.pack("!HHIHH", 12 + size, kind, cookie, number, 0) + body)[: 12 + size - cut]
 
 
-class Control:
+class Control(Stepped):
     """A control connection, in step."""
 
     def __init__(self, client, server, port):
-        self.ends = ((client, port), (server, PORT))
-        self.flow = Flow(p.address(client), p.address(server), p.TCP, port, PORT)
-        self.next = [1000, 5000]
-
-    def segment(self, side, flags, data=b"", label="", again=False):
-        """A segment; ``again``: it does not count."""
-        me, peer = self.ends[side], self.ends[1 - side]
-        seq, ack = self.next[side], self.next[1 - side] if flags & p.ACK else 0
-        packet = p.tcp(me[0], peer[0], me[1], peer[1], seq, ack, flags, data=data)
-        if not again:
-            self.next[side] += len(data) + bool(flags & p.SYN) + bool(flags & p.FIN)
-        return Packet(side, packet, self.flow, f"{self.ends[0][1]} {label or hex(flags)}")
-
-    def handshake(self):
-        """Three segments."""
-        yield self.segment(CLIENT, p.SYN)
-        yield self.segment(SERVER, p.SYN | p.ACK)
-        yield self.segment(CLIENT, p.ACK)
+        super().__init__(client, server, port, PORT)
 
     def say(self, name, *fields, side=None, again=False, **wrong):
         """A message, from the side that sends such ones."""

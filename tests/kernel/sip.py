@@ -5,6 +5,7 @@ Phones and proxies are few, so that calls of several signalling connections anno
 
 from tests import packets as p
 from tests.kernel.generator import CLIENT, SERVER, Flow, Packet
+from tests.kernel.stepped import Stepped
 
 PORT = 5060
 PARAMS = ("", ";expires=60", ";expires=0", ";expires=", ";expires=4294967295", ";expires=17179870", ";transport=udp",
@@ -56,30 +57,16 @@ def answer(code, method, cseq, *headers, body=b"", **more):
     return message(f"SIP/2.0 {code} x", (f"CSeq: {cseq} {method}", *headers), body, **more)
 
 
-class Signalling:
+class Signalling(Stepped):
     """A signalling connection; over TCP its segments are in step."""
 
     def __init__(self, client, server, port, proto=p.UDP, dport=PORT):
-        self.ends = ((client, port), (server, dport))
+        super().__init__(client, server, port, dport, proto)
         self.proto = proto
-        self.flow = Flow(p.address(client), p.address(server), proto, port, dport)
-        self.next = [1000, 5000]
 
     def handshake(self):
         """What comes first: nothing over UDP."""
-        if self.proto == p.TCP:
-            yield self.segment(CLIENT, p.SYN)
-            yield self.segment(SERVER, p.SYN | p.ACK)
-            yield self.segment(CLIENT, p.ACK)
-
-    def segment(self, side, flags, data=b"", label="", again=False):
-        """A TCP segment."""
-        me, peer = self.ends[side], self.ends[1 - side]
-        seq, ack = self.next[side], self.next[1 - side] if flags & p.ACK else 0
-        packet = p.tcp(me[0], peer[0], me[1], peer[1], seq, ack, flags, data=data)
-        if not again:
-            self.next[side] += len(data) + bool(flags & p.SYN) + bool(flags & p.FIN)
-        return Packet(side, packet, self.flow, f"{self.ends[0][1]} {label or hex(flags)}")
+        return super().handshake() if self.proto == p.TCP else iter(())
 
     def say(self, side, data, label="", again=False):
         """Bytes from a side."""

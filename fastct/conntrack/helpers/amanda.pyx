@@ -5,10 +5,8 @@
 An answer may take long: every packet of the host's lets the connection live for five minutes.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
-from libc.string cimport memcpy, memset
 
-from fastct.conntrack.expect cimport expect_t
-from fastct.conntrack.helper cimport help_expect, help_t
+from fastct.conntrack.helper cimport aim, help_expect, help_t
 from fastct.conntrack.helpers.text cimport text_find, text_number
 from fastct.wire.bytes cimport swap16
 from fastct.wire.packet cimport PROTO_TCP
@@ -24,12 +22,7 @@ cdef uint32_t* _stream_lengths = [5, 5, 6, 6]
 
 cdef void expect_stream(help_t* h, uint16_t port) noexcept nogil:
     """The backup server connects to an announced port."""
-    cdef expect_t* e = help_expect(h, 0)
-    e.ends.l4proto = PROTO_TCP
-    memcpy(e.ends.src, h.ends[0].src, 16)
-    memcpy(e.ends.dst, h.ends[0].dst, 16)
-    e.ends.dport = swap16(port)
-    memset(e.mask, 0xFF, 16)
+    aim(help_expect(h, 0), PROTO_TCP, h.ends[0].src, h.ends[0].dst, swap16(port))
 
 
 cdef bint amanda_help(help_t* h) noexcept nogil:

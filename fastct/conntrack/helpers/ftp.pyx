@@ -8,8 +8,7 @@ will send it again, perhaps in one piece.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
-from fastct.conntrack.expect cimport expect_t
-from fastct.conntrack.helper cimport help_expect, help_t
+from fastct.conntrack.helper cimport aim, help_expect, help_t
 from fastct.conntrack.helpers.text cimport is_digit
 from fastct.wire.bytes cimport swap16, swap32
 from fastct.wire.packet cimport PROTO_TCP
@@ -198,15 +197,9 @@ cdef void expect_data(help_t* h, const announced_t* a) noexcept nogil:
     """The other end will connect to the announced port. An address that is not the sender's own is not believed:
     it could be anybody's."""
     cdef int other = h.direction ^ 1
-    cdef expect_t* e
     if memcmp(a.address, h.ends[h.direction].src, 16):
         return
-    e = help_expect(h, 0)
-    e.ends.l4proto = PROTO_TCP
-    memcpy(e.ends.src, h.ends[other].src, 16)
-    memcpy(e.ends.dst, h.ends[other].dst, 16)
-    e.ends.dport = a.port
-    memset(e.mask, 0xFF, 16)
+    aim(help_expect(h, 0), PROTO_TCP, h.ends[other].src, h.ends[other].dst, a.port)
 
 
 cdef bint ftp_help(help_t* h) noexcept nogil:

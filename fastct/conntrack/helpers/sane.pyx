@@ -6,10 +6,8 @@
 A request is one packet of exactly its length, an answer is the next packet of the server.
 """
 from libc.stdint cimport uint16_t, uint64_t
-from libc.string cimport memcpy, memset
 
-from fastct.conntrack.expect cimport expect_t
-from fastct.conntrack.helper cimport help_expect, help_t
+from fastct.conntrack.helper cimport aim, help_expect, help_t
 from fastct.wire.bytes cimport load_be16, load_be32, swap16
 from fastct.wire.packet cimport PROTO_TCP
 
@@ -21,12 +19,7 @@ cdef enum:
 
 cdef void expect_image(help_t* h, uint16_t port) noexcept nogil:
     """The client fetches the image from the announced port."""
-    cdef expect_t* e = help_expect(h, 0)
-    e.ends.l4proto = PROTO_TCP
-    memcpy(e.ends.src, h.ends[0].src, 16)
-    memcpy(e.ends.dst, h.ends[0].dst, 16)
-    e.ends.dport = swap16(port)
-    memset(e.mask, 0xFF, 16)
+    aim(help_expect(h, 0), PROTO_TCP, h.ends[0].src, h.ends[0].dst, swap16(port))
 
 
 cdef bint sane_help(help_t* h) noexcept nogil:

@@ -9,7 +9,7 @@ Expected is the other end of the signalling connection, at addresses that are th
 else is passed over.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcmp, memcpy
 
 from fastct.conntrack.expect cimport (
     EXPECT_ADDED,
@@ -21,7 +21,7 @@ from fastct.conntrack.expect cimport (
     expects_known,
     expects_remove,
 )
-from fastct.conntrack.helper cimport help_add, help_expectation
+from fastct.conntrack.helper cimport aim, help_add, help_expectation
 from fastct.conntrack.helpers.sip_text cimport (
     begins,
     is_alpha,
@@ -105,11 +105,7 @@ cdef uint8_t class_of(const sip_text_t* s, const span_t* medium) noexcept nogil:
 
 cdef void fill(const help_t* h, expect_t* e, uint8_t kind, const uint8_t* addr, uint16_t port) noexcept nogil:
     help_expectation(h, e, kind)
-    e.ends.l4proto = PROTO_UDP
-    memcpy(e.ends.src, h.ends[1 - h.direction].src, 16)
-    memcpy(e.ends.dst, addr, 16)
-    e.ends.dport = swap16(port)
-    memset(e.mask, 0xFF, 16)
+    aim(e, PROTO_UDP, h.ends[1 - h.direction].src, addr, swap16(port))
     e.flags = EXPECT_SHARED
 
 

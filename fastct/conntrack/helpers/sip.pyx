@@ -9,7 +9,7 @@ A UDP packet is one message. A TCP segment is as many as have a Content-Length a
 end is passed over. A message without a readable CSeq makes Linux drop the packet, as does what finds no room.
 """
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcmp, memset
 
 from fastct.conntrack.conn cimport IPS_EXPECTED
 from fastct.conntrack.expect cimport (
@@ -20,7 +20,7 @@ from fastct.conntrack.expect cimport (
     expect_t,
     expects_remove,
 )
-from fastct.conntrack.helper cimport help_add, help_expectation
+from fastct.conntrack.helper cimport aim, help_add, help_expectation
 from fastct.conntrack.helpers.sdp cimport SIGNALLING, sdp_read
 from fastct.conntrack.helpers.sip_text cimport (
     SIP_CONTENT_LENGTH,
@@ -134,11 +134,7 @@ cdef bint expect_calls(help_t* h, const sip_uri_t* contact) noexcept nogil:
     """Calls of the registrar at a contact, as soon as it has agreed."""
     cdef expect_t e
     help_expectation(h, &e, SIGNALLING)
-    e.ends.l4proto = h.ends[0].l4proto
-    memcpy(e.ends.src, h.ends[1 - h.direction].src, 16)
-    memcpy(e.ends.dst, contact.addr, 16)
-    e.ends.dport = contact.port
-    memset(e.mask, 0xFF, 16)
+    aim(&e, h.ends[0].l4proto, h.ends[1 - h.direction].src, contact.addr, contact.port)
     e.flags = EXPECT_PERMANENT | EXPECT_INACTIVE
     e.assign = h.x.helper
     return help_add(h, &e) == EXPECT_ADDED
