@@ -13,6 +13,11 @@ from tests.kernel.flows import CLIENT, M32, SERVER, Flow, Packet, addresses, icm
 from tests.kernel.fragments import with_pieces
 
 ACTIVE = 40  # conversations going on at a time
+# What an open TCP conversation does next, and how often.
+STEPS = {
+    "data": 30, "ack": 14, "again": 8, "ahead": 6, "crooked": 10, "keepalive": 3, "window": 4, "sack": 4,
+    "rst": 3, "syn": 3, "flags": 2, "sum": 2, "short": 2, "error": 4, "repeat": 3,
+}
 
 
 class Side:
@@ -121,26 +126,7 @@ class Tcp:
         rng = self.rng
         side = rng.randrange(2)
         me, peer = self.sides[side], self.sides[1 - side]
-        kind = rng.choices(
-            (
-                "data",
-                "ack",
-                "again",
-                "ahead",
-                "crooked",
-                "keepalive",
-                "window",
-                "sack",
-                "rst",
-                "syn",
-                "flags",
-                "sum",
-                "short",
-                "error",
-                "repeat",
-            ),
-            (30, 14, 8, 6, 10, 3, 4, 4, 3, 3, 2, 2, 2, 4, 3),
-        )[0]
+        kind = rng.choices(list(STEPS), list(STEPS.values()))[0]
         if kind == "data":
             return self.advance(side, p.ACK | p.PSH, data=bytes(rng.choice((1, 10, 100, 536))), label="data")
         if kind == "again" and me.sent:
