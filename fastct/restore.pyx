@@ -4,6 +4,7 @@
     take_connections     puts a block in
     join_masters         all connections are in: who is whose master?
     take_expectations    puts a block of expectations in
+    take_calls           puts a block of the keymap's entries in
     take_probation       puts a block of candidates in
     complete             all is in: is it what the numbers say?
 
@@ -43,11 +44,14 @@ from fastct.conntrack.expect cimport (
     EXPECT_EITHER_WAY,
     EXPECT_FLAGS,
     EXPECT_SHARED,
+    ends_t,
     expect_t,
     expects_add,
 )
 from fastct.conntrack.extra cimport EXPECT_CLASSES, NO_EXTRA, extra_t, extras_of
 from fastct.conntrack.helper cimport helper_is_sound
+from fastct.conntrack.helpers.pptp cimport pptp_t
+from fastct.conntrack.keymap cimport NO_CALL, keymap_add
 from fastct.conntrack.sctp cimport SCTP_CLOSED, SCTP_HEARTBEAT_SENT
 from fastct.conntrack.table cimport (
     FIRST_LINES,
@@ -63,11 +67,12 @@ from fastct.conntrack.table cimport (
 from fastct.conntrack.tcp cimport TCP_IS_NONE, TCP_SYN_SENT2
 from fastct.engine cimport SLOTS_MAX, engine_t
 from fastct.face cimport Engine
-from fastct.state cimport LINES_SPARE, conn_image_t, counters_at, expect_image_t, extra_image_t, number_at
+from fastct.state cimport LINES_SPARE, call_image_t, conn_image_t, counters_at, expect_image_t, extra_image_t, number_at
 from fastct.wire.packet cimport PROTO_ICMP, PROTO_ICMPV6, PROTO_SCTP, PROTO_TCP, hash_key_t, key_hash, packet_t
 from fastct.wire.tuples cimport tuple_icmp, tuple_ports
 
 from fastct.face import Engine as new_engine
+from fastct.records import HELPERS
 from fastct.state import COUNTERS, NUMBERS, RECORD_BYTES
 
 cdef enum:
@@ -78,6 +83,7 @@ cdef enum:
 
 cdef uint64_t TIMEOUT_MAX_NS = <uint64_t>0xFFFFFFFF * 1000000000
 cdef uint64_t MOST = <uint64_t>-1
+cdef uint8_t _pptp = HELPERS.index("pptp")
 
 # What is wrong with a record.
 cdef enum fault_t:
@@ -491,6 +497,53 @@ def take_expectations(Engine engine not None, const uint8_t[::1] block not None,
         fault = take_expectation(&engine.e.ct, order, &images[i])
         if fault != GOOD:
             raise ValueError(f"expectation {i + 1} of a block: {_FAULTS[<int>fault]}")
+
+
+cdef fault_t take_call(ct_t* ct, const uint64_t[::1] order, const call_image_t* image) noexcept nogil:
+    cdef uint32_t slot = slot_numbered(ct, order, image.master)
+    cdef const conn_t* master
+    cdef pptp_t* state
+    cdef ends_t ends
+    cdef int first
+    if slot == NO_SLOT or ct.table.conns[slot].extra == NO_EXTRA:
+        return BAD_MASTER
+    master = &ct.table.conns[slot]
+    if (ct.extras.items[master.extra].helper != _pptp or image.direction > 1
+            or image.reserved[0] or image.reserved[1] or image.reserved[2]):
+        return BAD_EXTRA
+    first = (master.flags & CONN_FLIP) ^ image.direction     # whose of the key's addresses sends in this direction
+    if image.src != master.key.addr[first] or image.dst != master.key.addr[1 - first]:
+        return BAD_ADDRESSES
+    state = <pptp_t*>ct.extras.items[master.extra].state
+    if state.keymap[image.direction] != NO_CALL:
+        return TWICE
+    memset(&ends, 0, sizeof(ends))
+    ends.l3proto = 4
+    memcpy(ends.src, &image.src, 4)
+    memcpy(ends.dst, &image.dst, 4)
+    ends.sport, ends.dport = image.src_id, image.dst_id
+    state.keymap[image.direction] = keymap_add(&ct.keymap, &ends, slot)
+    return GOOD if state.keymap[image.direction] != NO_CALL else BAD_PLACE
+
+
+def take_calls(Engine engine not None, const uint8_t[::1] block not None, const uint64_t[::1] order not None):
+    """Put a block of entries of the keymap in, after ``join_masters``, which gave ``order``.
+
+    Raises
+    ------
+    ValueError
+        For one that the tracker cannot have made.
+    """
+    cdef Py_ssize_t n = block.shape[0] // sizeof(call_image_t), i
+    cdef const call_image_t* images
+    cdef fault_t fault
+    if n == 0 or block.shape[0] % <Py_ssize_t>sizeof(call_image_t):
+        raise ValueError("calls: not of the length they should have")
+    images = <const call_image_t*>&block[0]
+    for i in range(n):
+        fault = take_call(&engine.e.ct, order, &images[i])
+        if fault != GOOD:
+            raise ValueError(f"call {i + 1} of a block: {_FAULTS[<int>fault]}")
 
 
 def take_probation(Engine engine not None, const uint8_t[::1] block not None, const uint64_t[::1] order not None):

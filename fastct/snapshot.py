@@ -8,6 +8,7 @@
     HEAD     JSON: counters, times, settings, the hash key (``state.state_numbers``)
     CONN     a block of connections (``state.state_connections``); as many sections as it takes
     EXPT     a block of expectations (``state.state_expectations``), behind the connections
+    CALL     a block of the PPTP keymap (``state.state_calls``), behind the connections
     RING     a block of candidates for early drop (``state.state_probation``), behind the connections
 
 Whoever adds to the state adds a kind of section. A file is written under a temporary name, synced,
@@ -27,11 +28,12 @@ from fastct.restore import (
     complete,
     engine_from,
     join_masters,
+    take_calls,
     take_connections,
     take_expectations,
     take_probation,
 )
-from fastct.state import state_connections, state_expectations, state_numbers, state_probation
+from fastct.state import state_calls, state_connections, state_expectations, state_numbers, state_probation
 
 VERSION = 1
 MAGIC = b"\x89fastct state\r\n\n"
@@ -42,8 +44,8 @@ END = struct.Struct("=QI")
 # What a tracker is made with, besides numbers, and what each has to be.
 SETTINGS = {"sysctls": dict, "personality": str, "helpers": dict, "auto_helpers": bool, "on_full": str, "local": list}
 # The sections behind the head: what gives their content, and what takes those that know the connections.
-BLOCKS = {b"CONN": state_connections, b"EXPT": state_expectations, b"RING": state_probation}
-TAKERS = {b"EXPT": take_expectations, b"RING": take_probation}
+BLOCKS = {b"CONN": state_connections, b"EXPT": state_expectations, b"CALL": state_calls, b"RING": state_probation}
+TAKERS = {b"EXPT": take_expectations, b"CALL": take_calls, b"RING": take_probation}
 HEAD_MAX, SECTION_MAX = 1 << 20, 1 << 26
 
 

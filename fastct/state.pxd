@@ -38,5 +38,14 @@ cdef packed struct expect_image_t:
     uint8_t assign
     uint8_t reserved[2]
 
+cdef packed struct call_image_t:
+    uint64_t master          # number of the control connection
+    uint32_t src             # as in memory, as all here
+    uint32_t dst
+    uint16_t src_id
+    uint16_t dst_id
+    uint8_t direction        # of the call, as the control connection counts it
+    uint8_t reserved[3]
+
 cdef uint64_t* number_at(engine_t* e, int i) noexcept
 cdef uint64_t* counters_at(engine_t* e, str group) noexcept

@@ -5,6 +5,7 @@
                            uint32 n, n6, nx │ n conn_image_t │ n6 addr6_t │ nx extra_image_t
                            the addresses of the IPv6 ones and the extras of those that have one, in order
     state_expectations   what is expected, a block at a time, in order of creation: expect_image_t
+    state_calls          what the PPTP keymap knows, the older first where two are about the same: call_image_t
     state_probation      the candidates for early drop, a block at a time, in their order: uint64 numbers, 0: ended
 
 What makes an engine of them again is in ``restore.pyx``.
@@ -14,10 +15,13 @@ from libc.string cimport memcpy, memset
 
 import numpy as np
 
+from fastct.conntrack.conn cimport conn_t
 from fastct.conntrack.core cimport CT_STATES, ct_number, ct_t
 from fastct.conntrack.early_drop cimport candidate_t, probation_t
 from fastct.conntrack.expect cimport expect_t, expects_t
 from fastct.conntrack.extra cimport NO_EXTRA, extra_t
+from fastct.conntrack.helpers.pptp cimport pptp_t
+from fastct.conntrack.keymap cimport KEYMAP_BUCKETS, NO_CALL, call_t
 from fastct.conntrack.table cimport (
     LINE_PLACES,
     LOAD_PERCENT,
@@ -33,7 +37,7 @@ from fastct.face cimport Engine
 from fastct.wire.packet cimport hash_key_t
 from fastct.wire.reason cimport Reason
 
-from fastct.records import CTSTATES, ENDS
+from fastct.records import CTSTATES, ENDS, HELPERS
 from fastct.wire.reason import REASONS
 
 cdef enum:
@@ -66,7 +70,10 @@ COUNTERS = {"ctstates": CTSTATES, "ends": ENDS, "reasons": REASONS}
 assert len(CTSTATES) == CT_STATES and len(ENDS) == ENDS_COUNT and len(REASONS) == <int>Reason.reasons
 
 # Sizes of the records: a file with others is of another version.
-RECORD_BYTES = [sizeof(conn_image_t), sizeof(addr6_t), sizeof(extra_image_t), sizeof(expect_image_t)]
+RECORD_BYTES = [sizeof(conn_image_t), sizeof(addr6_t), sizeof(extra_image_t), sizeof(expect_image_t),
+                sizeof(call_image_t)]
+
+cdef uint8_t _pptp = HELPERS.index("pptp")
 
 _CHECKSUM_MODES = ("on", "off", "auto")      # by checksum_mode
 
@@ -132,6 +139,8 @@ cdef void put_extra(const extra_t* x, extra_image_t* image) noexcept nogil:
     image.has_labels, image.helper, image.policy = x.has_labels, x.helper, x.policy
     memcpy(image.labels, x.labels, sizeof(x.labels))
     memcpy(image.state, x.state, sizeof(x.state))
+    if x.helper == _pptp:        # where in the keymap its calls lie means nothing elsewhere
+        (<pptp_t*>image.state).keymap[0] = (<pptp_t*>image.state).keymap[1] = NO_CALL
 
 
 cdef void fill_block(const ct_t* ct, uint32_t begin, uint32_t end, conn_image_t* image, addr6_t* addr6,
@@ -201,6 +210,36 @@ def state_expectations(Engine engine not None):
             image.helper, image.assign = x.helper, x.assign
             image += 1
         yield [images]
+
+
+cdef uint8_t direction_of(const ct_t* ct, uint32_t index) noexcept nogil:
+    """Which direction of its control connection's call an entry of the keymap is about."""
+    cdef const conn_t* master = &ct.table.conns[ct.keymap.items[index].master_slot]
+    return (<const pptp_t*>ct.extras.items[master.extra].state).keymap[1] == index
+
+
+def state_calls(Engine engine not None):
+    """Yield blocks of entries of the keymap: lists of one buffer."""
+    cdef const ct_t* ct = &engine.e.ct
+    cdef const call_t* call
+    cdef call_image_t* image
+    cdef uint32_t index, n = 0
+    cdef int head
+    if not ct.keymap.count:
+        return
+    images = np.zeros(ct.keymap.count * sizeof(call_image_t), dtype=np.uint8)
+    image = <call_image_t*><size_t>images.ctypes.data
+    for head in range(KEYMAP_BUCKETS):
+        index = ct.keymap.heads[head]
+        while index != NO_CALL:
+            call = &ct.keymap.items[index]
+            image[n].master = ct_number(ct, &ct.table.conns[call.master_slot])
+            image[n].src, image[n].dst, image[n].src_id, image[n].dst_id = call.src, call.dst, call.src_id, call.dst_id
+            image[n].direction = direction_of(ct, index)
+            index = call.next
+            n += 1
+    for begin in range(0, len(images), BLOCK * sizeof(call_image_t)):
+        yield [images[begin:begin + BLOCK * sizeof(call_image_t)]]
 
 
 def state_probation(Engine engine not None):

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 import fastct
 from fastct import snapshot
 from tests import packets as p
+from tests.kernel import pptp
 from tests.kernel.generator import random_packets
 
 RAW, S = 101, 10**9
@@ -97,6 +98,10 @@ def written(tmp_path_factory):
     for i in range(4):
         tracker.process_bytes(dialogue(2000 + 7 * i)[:6 + i % 2 * 3], [tracker.now] * (6 + i % 2 * 3), RAW)
     assert len(tracker.expectations()) == 4
+    control = pptp.Control("10.1.0.1", "10.2.0.1", 1000)
+    call = [*control.session(), control.say("out request", 0x11), control.say("out reply", 0x22, 0x11)]
+    tracker.process_bytes([packet.data for packet in call], [tracker.now] * len(call), RAW)
+    assert len(tracker.expectations()) == 6
     path = tmp_path_factory.mktemp("snapshot") / "state.fct"
     tracker.save(path)
     return tracker, path.read_bytes()
@@ -173,6 +178,26 @@ def test_helpers_masters_and_marks(tmp_path_factory, seed, n, share, limit):
         tracker.gc.sweep(tracker.now + 1000 * S)
         assert len(tracker.expectations()) == 0
     assert same(said(whole), said(again))
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 1 << 32), n=st.integers(1, 300), share=st.floats(0, 1))
+def test_calls(tmp_path_factory, seed, n, share):
+    """PPTP: what the keymap knows is known afterwards, and goes with its control connection."""
+    path = tmp_path_factory.mktemp("snapshot") / "state.fct"
+    packets = [packet.data for packet in pptp.random_packets(random.Random(seed), n)]
+    times = [1_700_000_000 * S + i * S // 4 for i in range(len(packets))]
+    cut = int(len(packets) * share)
+    whole = fastct.Tracker(seed=seed, helpers={"tcp/1723": "pptp"}, **KEEP)
+    whole.process_bytes(packets[:cut], times[:cut], RAW)
+    whole.save(path)
+    other_key = fastct.Tracker.from_snapshot(path, new_key=True)
+    assert np.array_equal(other_key.connections(), fastct.Tracker.from_snapshot(path).connections())
+    again = fastct.Tracker.from_snapshot(path, **KEEP)
+    rows = [tracker.process_bytes(packets[cut:], times[cut:], RAW) for tracker in (whole, again)]
+    assert np.array_equal(*rows)
+    assert whole.stats == again.stats
+    assert np.array_equal(whole.connections(), again.connections())
 
 
 def many(n):
@@ -371,7 +396,7 @@ def test_fuzzed_sections(written, path):
     loaded = 0
     for turn in range(FUZZ_ROUNDS):
         rng = random.Random(turn)
-        target = rng.choice((b"HEAD", b"CONN", b"CONN", b"EXPT", b"RING"))
+        target = rng.choice((b"HEAD", b"CONN", b"CONN", b"EXPT", b"CALL", b"RING"))
         path.write_bytes(forged(written[1], lambda tag, payload, rng=rng, target=target:
                                 mangled(rng, payload) if tag == target else payload))
         with contextlib.suppress(fastct.SnapshotError):

@@ -8,7 +8,8 @@
 
 As in Linux the client is always the PNS, a control connection has one call at a time, and a packet is one message: it
 begins where the packet begins, and what is behind it is not read. Nothing makes Linux drop a packet. A message that
-does not fit the state is passed over.
+does not fit the state is passed over. A control connection that expires takes its call along when that is noticed,
+which a packet of the call or the sweep may do first, as on Linux.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
@@ -208,6 +209,6 @@ cdef bint pptp_help(help_t* h) noexcept nogil:
 
 
 cdef bint pptp_is_sound(const uint64_t* state) noexcept nogil:
-    """A session without a call that the keymap knows: what that knows is in no file."""
+    """Words as a file has them: what the keymap knows of the call comes with the keymap."""
     cdef const pptp_t* s = <const pptp_t*>state
     return s.keymap[0] == NO_CALL and s.keymap[1] == NO_CALL and state[2] == state[3] == state[4] == 0
