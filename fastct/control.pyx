@@ -21,9 +21,9 @@ from fastct.conntrack.extra cimport extra_t, extras_of
 from fastct.conntrack.table cimport table_find, table_hasten, table_insert
 from fastct.engine cimport engine_t
 from fastct.face cimport Engine
-from fastct.wire.bytes cimport load_u16, swap32
-from fastct.wire.packet cimport PROTO_ICMP, PROTO_ICMPV6, PROTO_SCTP, key_hash, packet_t
-from fastct.wire.tuples cimport icmp_inverse, tuple_icmp, tuple_ports
+from fastct.wire.bytes cimport swap32
+from fastct.wire.packet cimport PROTO_ICMP, PROTO_ICMPV6, PROTO_SCTP, packet_t
+from fastct.wire.tuples cimport icmp_inverse, tuple_of
 
 cdef enum:
     CHANGEABLE = IPS_SEEN_REPLY | IPS_ASSURED | IPS_FIXED_TIMEOUT
@@ -87,19 +87,14 @@ def insert(Engine engine not None, bytes header not None, uint8_t l4proto, bytes
     cdef uint32_t slot
     cdef extra_t* x
     cdef uint64_t deadline = deadline_after(e, timeout_s)
-    p.ip_version = ip[0] >> 4
-    if len(ids) != 8 or len(header) != (20 if p.ip_version == 4 else 40):
+    cdef uint8_t l3proto = ip[0] >> 4
+    if len(ids) != 8 or len(header) != (20 if l3proto == 4 else 40):
+        return INVALID
+    if l4proto == (PROTO_ICMPV6 if l3proto == 4 else PROTO_ICMP):        # the other family's
+        return INVALID
+    if not tuple_of(&p, ip, l3proto, l4proto, l4, zone, &e.wire):
         return INVALID
     p.slot = NO_SLOT
-    if l4proto == PROTO_ICMP or l4proto == PROTO_ICMPV6:
-        if (p.ip_version == 4) != (l4proto == PROTO_ICMP):
-            return INVALID
-        if not tuple_icmp(&p, ip, p.ip_version, l4proto, l4, &e.wire):
-            return INVALID
-    else:
-        tuple_ports(&p, ip, p.ip_version, l4proto, load_u16(l4), load_u16(l4 + 2), &e.wire)
-    p.key.zone = zone
-    p.hash = key_hash(&e.ct.table.secret, &p.key)
     slot = table_find(&e.ct.table, &p)
     if slot != NO_SLOT:
         return EXISTS

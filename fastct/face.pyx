@@ -52,17 +52,10 @@ from fastct.engine cimport (
     put_leaving,
 )
 from fastct.records cimport conn_row_t, expect_row_t, packet_row_t
-from fastct.wire.bytes cimport load_u16, swap32
-from fastct.wire.packet cimport (
-    PROTO_ICMP,
-    PROTO_ICMPV6,
-    PROTO_SCTP,
-    hash_key_t,
-    packet_t,
-    packet_zone,
-)
+from fastct.wire.bytes cimport swap32
+from fastct.wire.packet cimport PROTO_SCTP, hash_key_t, packet_t
 from fastct.wire.reason cimport Reason
-from fastct.wire.tuples cimport tuple_icmp, tuple_ports
+from fastct.wire.tuples cimport tuple_of
 
 from fastct.errors import ConfigError
 from fastct.records import CONNECTION_DTYPE, CTSTATES, ENDS, EVENT_DTYPE, EXPECTATION_DTYPE, HELPERS, PACKET_DTYPE
@@ -310,17 +303,12 @@ cdef class Engine:
         cdef const uint8_t* ip = <const uint8_t*><const char*>header
         cdef const uint8_t* l4 = <const uint8_t*><const char*>ids
         cdef uint32_t slot
-        p.ip_version = ip[0] >> 4
-        if len(ids) != 8 or len(header) != (20 if p.ip_version == 4 else 40):
+        cdef uint8_t l3proto = ip[0] >> 4
+        if len(ids) != 8 or len(header) != (20 if l3proto == 4 else 40):
             raise ConfigError("find: header or ids of the wrong length")
+        if not tuple_of(&p, ip, l3proto, l4proto, l4, zone, &self.e.wire):
+            return None
         p.slot = NO_SLOT
-        if l4proto == (PROTO_ICMP if p.ip_version == 4 else PROTO_ICMPV6):
-            if not tuple_icmp(&p, ip, p.ip_version, l4proto, l4, &self.e.wire):
-                return None
-        else:
-            tuple_ports(&p, ip, p.ip_version, l4proto, load_u16(l4), load_u16(l4 + 2), &self.e.wire)
-        if zone:
-            packet_zone(&p, zone, &self.e.wire)
         slot = table_find(&self.e.ct.table, &p)
         if slot == NO_SLOT or self.e.ct.table.conns[slot].deadline_ns <= self.e.ct.now:
             return None

@@ -68,8 +68,8 @@ from fastct.conntrack.tcp cimport TCP_IS_NONE, TCP_SYN_SENT2
 from fastct.engine cimport SLOTS_MAX, engine_t
 from fastct.face cimport Engine
 from fastct.state cimport LINES_SPARE, call_image_t, conn_image_t, counters_at, expect_image_t, extra_image_t, number_at
-from fastct.wire.packet cimport PROTO_ICMP, PROTO_ICMPV6, PROTO_SCTP, PROTO_TCP, hash_key_t, key_hash, packet_t
-from fastct.wire.tuples cimport tuple_icmp, tuple_ports
+from fastct.wire.packet cimport PROTO_ICMP, PROTO_ICMPV6, PROTO_SCTP, PROTO_TCP, hash_key_t, packet_t
+from fastct.wire.tuples cimport tuple_of
 
 from fastct.face import Engine as new_engine
 from fastct.records import HELPERS
@@ -243,23 +243,21 @@ cdef bint packet_of(engine_t* e, packet_t* p, const conn_t* c, const addr6_t* ad
 
     => ``ip`` has 40 bytes and must live as long as ``p``.
     """
-    cdef uint8_t icmp[8]
+    cdef uint8_t l4[8]
     cdef bint v4 = c.key.l3proto == 4
+    memset(l4, 0, sizeof(l4))
+    p.slot = NO_SLOT
     if v4:
         memcpy(ip + 12, c.key.addr, 8)
     else:
         memcpy(ip + 8, addr6, sizeof(addr6_t))
-    p.slot = NO_SLOT
     if c.key.l4proto == (PROTO_ICMP if v4 else PROTO_ICMPV6):
-        memset(icmp, 0, sizeof(icmp))
-        memcpy(icmp, &c.key.id[1], 2)
-        memcpy(icmp + 4, &c.key.id[0], 2)
-        if not tuple_icmp(p, ip, c.key.l3proto, c.key.l4proto, icmp, &e.wire):
-            return False
+        memcpy(l4, &c.key.id[1], 2)
+        memcpy(l4 + 4, &c.key.id[0], 2)
     else:
-        tuple_ports(p, ip, c.key.l3proto, c.key.l4proto, c.key.id[0], c.key.id[1], &e.wire)
-    p.key.zone = c.key.zone
-    p.hash = key_hash(&e.ct.table.secret, &p.key)
+        memcpy(l4, c.key.id, 4)
+    if not tuple_of(p, ip, c.key.l3proto, c.key.l4proto, l4, c.key.zone, &e.wire):
+        return False
     return not p.flip
 
 

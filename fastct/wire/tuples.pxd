@@ -8,6 +8,8 @@ cdef uint8_t icmp_inverse(uint8_t l3proto, uint8_t type) noexcept nogil
 cdef bint icmp_is_request(uint8_t l3proto, uint8_t type) noexcept nogil
 cdef void tuple_ids4(packet_t* p, uint32_t src, uint32_t dst, uint16_t src_id, uint16_t dst_id,
                      const hash_key_t* secret) noexcept nogil
+cdef bint tuple_of(packet_t* p, const uint8_t* ip, uint8_t l3proto, uint8_t l4proto, const uint8_t* l4, uint16_t zone,
+                   const wire_opts_t* opts) noexcept nogil
 cdef bint tuple_icmp(packet_t* p, const uint8_t* ip, uint8_t l3proto, uint8_t l4proto, const uint8_t* icmp,
                      const wire_opts_t* opts) noexcept nogil
 

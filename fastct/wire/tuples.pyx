@@ -7,7 +7,7 @@ the packet carried is its ``flip``. The layout of the key is drawn in ``packet.p
 from libc.stdint cimport uint8_t, uint16_t, uint64_t
 
 from fastct.wire.bytes cimport join8, load_u16, load_u32
-from fastct.wire.packet cimport hash_key_t, key_hash, packet_t, wire_opts_t
+from fastct.wire.packet cimport PROTO_ICMP, PROTO_ICMPV6, hash_key_t, key_hash, packet_t, packet_zone, wire_opts_t
 
 # ICMP types that are asked and answered, as type + 1 (0: no inverse).
 cdef uint8_t[256] _inverse4
@@ -68,4 +68,23 @@ cdef bint tuple_icmp(packet_t* p, const uint8_t* ip, uint8_t l3proto, uint8_t l4
     else:
         addresses = addresses6(p, ip, opts)
     set_key(p, addresses, load_u16(icmp + 4), id1, l3proto, l4proto, opts)
+    return True
+
+
+cdef bint tuple_of(packet_t* p, const uint8_t* ip, uint8_t l3proto, uint8_t l4proto, const uint8_t* l4, uint16_t zone,
+                   const wire_opts_t* opts) noexcept nogil:
+    """Key of what is no captured packet: somebody names its parts.
+
+    => ``ip`` has the addresses where an IP header has them, ``l4`` the 8 bytes at the start of a transport header:
+       ports, or ICMP type, code, sum and identifier. Both must live as long as ``p``.
+    => Returns whether there is one: ICMP types that nothing answers have none.
+    """
+    p.ip_version = l3proto
+    if l4proto == (PROTO_ICMP if l3proto == 4 else PROTO_ICMPV6):
+        if not tuple_icmp(p, ip, l3proto, l4proto, l4, opts):
+            return False
+    else:
+        tuple_ports(p, ip, l3proto, l4proto, load_u16(l4), load_u16(l4 + 2), opts)
+    if zone:
+        packet_zone(p, zone, opts)
     return True
