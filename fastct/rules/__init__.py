@@ -1,0 +1,5 @@
+"""Rules: iptables-save text ⇄ model ► compiled program ► evaluation."""
+from fastct.rules import matches, targets
+from fastct.rules.model import Chain, Rule, Ruleset, Table
+
+__all__ = ["Chain", "Rule", "Ruleset", "Table", "matches", "targets"]

@@ -1,0 +1,136 @@
+"""What a match or a target is to the text side: its options, where it may stand, and how it prints.
+
+An extension is one subclass of ``Match`` or ``Target`` and registers itself by being defined:
+
+    class Ttl(Match):
+        name, families = "ttl", (4,)
+        options = (Option("ttl-eq", Number(8), invert=True), Option("ttl-lt", Number(8)), Option("ttl-gt", Number(8)))
+        at_most_one = ("ttl-eq", "ttl-lt", "ttl-gt")
+
+        def show(self, use, numeric): ...      # the text of -L; that of -S comes from the table of options
+
+A rule holds a ``Use`` of it: the values of the options that were given, in one canonical form, so that two rules are the
+same rule when they are equal.
+"""
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from fastct.rules.kinds import FLAG, Kind
+from fastct.rules.words import Failure
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option: its ``name`` without dashes, the ``kind`` of its argument, and what iptables checks about it."""
+    name: str
+    kind: Kind = FLAG
+    invert: bool = False          # takes a ``!``
+    needed: bool = False          # must be given
+    repeat: bool = False          # may be given again: the last one counts
+    excludes: tuple = ()          # options that it does not go with
+    requires: tuple = ()          # options that it needs
+    alias: tuple = ()             # other names
+    as_option: str = ""           # stands for this option; ``kind`` reads the value for that one
+
+
+@dataclass
+class Use:
+    """An extension as a rule uses it: values of options by name, and the names that are inverted."""
+    extension: "Extension"
+    values: dict = field(default_factory=dict)
+    inverted: set = field(default_factory=set)
+
+    def __contains__(self, name):
+        return name in self.values
+
+    def get(self, name, default=None):
+        """The value of an option, or ``default`` when it was not given."""
+        return self.values.get(name, default)
+
+    def bang(self, name, text="!"):
+        """``text`` if the option is inverted, else nothing."""
+        return text if name in self.inverted else ""
+
+
+class Extension:
+    """A match or target: one row of the registry."""
+    name: ClassVar[str] = ""
+    families: ClassVar[tuple] = (4, 6)
+    options: ClassVar[tuple] = ()
+    at_most_one: ClassVar[tuple] = ()     # options of which at most one may be given
+    # Where the kernel takes it: None is anywhere.
+    tables: ClassVar[tuple | None] = None
+    hooks: ClassVar[tuple | None] = None
+    protocols: ClassVar[tuple | None] = None      # the rule must have ``-p`` one of these, not inverted
+
+    def option(self, name):
+        """The option of that name or alias, or None."""
+        return next((o for o in self.options if name == o.name or name in o.alias), None)
+
+    def finish(self, use, rule):
+        """Check what only all options together show, fill in defaults: called when the rule has been read.
+
+        => ``rule.header`` is complete. Raises Failure, with iptables' words.
+        """
+
+    def check(self, use, rule, place):
+        """What the kernel refuses beyond tables, hooks and protocols: raises Refused. ``place``: table and hooks."""
+
+    def save(self, use):
+        """The words of ``-S`` behind the extension's name."""
+        words = []
+        for option in self.options:
+            if option.name in use.values and not option.as_option:
+                words += ["!"] if option.name in use.inverted else []
+                words += [f"--{option.name}", *option.kind.write(use.values[option.name])]
+        return words
+
+    def show(self, use, numeric):
+        """The text of ``-L``; "" for nothing. ``numeric``: no names for addresses, ports and the like."""
+        raise NotImplementedError(self.name)
+
+
+MATCHES: dict[tuple[str, int], "Match"] = {}
+TARGETS: dict[tuple[str, int], "Target"] = {}
+
+
+def _register(registry, cls):
+    for family in cls.families if cls.name else ():
+        registry[cls.name, family] = cls()
+
+
+class Match(Extension):
+    """A condition; registered by being defined."""
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        _register(MATCHES, cls)
+
+
+class Target(Extension):
+    """What is done to a packet; registered by being defined."""
+    terminates: ClassVar[bool] = False    # ends the table for the packet (else the next rule follows)
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        _register(TARGETS, cls)
+
+
+def needed(extension, use):
+    """Raise Failure for a rule of the table of options that ``use`` breaks."""
+    for option in extension.options:
+        if option.name not in use.values:
+            if option.needed:
+                raise Failure(f'{extension.name}: option "--{option.name}" must be specified')
+            continue
+        for other in option.requires:
+            if other not in use.values:
+                raise Failure(f'{extension.name}: option "--{option.name}" also requires "--{other}".')
+        for other in option.excludes:
+            if other in use.values:
+                raise Failure(f'{extension.name}: option "--{option.name}" cannot be used together with "--{other}".')
+    if sum(name in use.values for name in extension.at_most_one) > 1:
+        raise Failure(f"{extension.name}: At most one action is possible")
+
+
+

@@ -1,0 +1,4 @@
+"""The matches, by what they look at; each registers itself."""
+from fastct.rules.matches import packet, ports
+
+__all__ = ["packet", "ports"]

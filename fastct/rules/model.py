@@ -1,0 +1,123 @@
+"""What a ruleset is made of: tables, chains, rules. Text is read by ``parse`` and ``restore``, written by ``save`` and
+``listing``; what the kernel would refuse is found by ``check``; ``compile`` makes the program that packets run through.
+"""
+from dataclasses import dataclass, field
+
+from fastct.rules.extension import Use
+
+# Tables in the order in which Linux' listing has them when all exist, and the hooks each is called at.
+TABLES = {
+    "mangle": ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"),
+    "raw": ("PREROUTING", "OUTPUT"),
+    "nat": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"),
+    "filter": ("INPUT", "FORWARD", "OUTPUT"),
+    "security": ("INPUT", "FORWARD", "OUTPUT"),
+}
+POLICIES = ("ACCEPT", "DROP")
+STANDARD = ("ACCEPT", "DROP", "QUEUE", "RETURN")
+
+
+@dataclass(frozen=True)
+class Network:
+    """An address and a mask as numbers of 32 or 128 bits; the mask need not be a prefix."""
+    address: int = 0
+    mask: int = 0
+
+
+@dataclass
+class Header:
+    """What a rule asks of any packet: ``-s -d -i -o -p -f``.
+
+    Attributes
+    ----------
+    source, destination : Network
+    in_interface, out_interface : str
+        A name, or its beginning and ``+``; "": any.
+    protocol : int
+        0: any.
+    fragment : bool
+        Second and further fragments only (IPv4).
+    inverted : set of str
+        Those of the attributes above that must not be so.
+    """
+    source: Network = Network()
+    destination: Network = Network()
+    in_interface: str = ""
+    out_interface: str = ""
+    protocol: int = 0
+    fragment: bool = False
+    inverted: set = field(default_factory=set)
+
+
+@dataclass
+class Counters:
+    """Packets and bytes (whole IP packets)."""
+    packets: int = 0
+    bytes: int = 0
+
+
+@dataclass
+class Rule:
+    """One rule of a chain.
+
+    Attributes
+    ----------
+    header : Header
+    matches : list of Use
+        Asked in order; all must hold.
+    target : Use or None
+        Of an extension target such as LOG.
+    jump : str
+        Where a packet that matches goes: ACCEPT, DROP, QUEUE, RETURN, a user chain, an extension target; "": nowhere.
+    goto : bool
+        ``-g``: go there without coming back.
+    counters : Counters
+    line : int or None
+        Where it stands in the file that it was read from.
+    """
+    header: Header = field(default_factory=Header)
+    matches: list[Use] = field(default_factory=list)
+    target: Use | None = None
+    jump: str = ""
+    goto: bool = False
+    counters: Counters = field(default_factory=Counters, compare=False)
+    line: int | None = field(default=None, compare=False)
+
+
+@dataclass
+class Chain:
+    """A chain: ``policy`` is None for a user's own, which has no counters either."""
+    name: str
+    policy: str | None = None
+    counters: Counters = field(default_factory=Counters, compare=False)
+    rules: list[Rule] = field(default_factory=list)
+
+
+class Table:
+    """A table: its chains by name, base chains first, in the order of the hooks; user chains sorted, as Linux does."""
+
+    def __init__(self, name):
+        self.name = name
+        self.chains = {hook: Chain(hook, "ACCEPT") for hook in TABLES[name]}
+
+    def chain(self, name):
+        """The chain of that name; raises KeyError."""
+        return self.chains[name]
+
+    def references(self, name):
+        """How many rules jump or go to a chain."""
+        return sum(rule.jump == name and rule.target is None for chain in self.chains.values() for rule in chain.rules)
+
+
+class Ruleset:
+    """The tables of one family (4 or 6), those that are in use, by name."""
+
+    def __init__(self, family=4):
+        self.family = family
+        self.tables = {}
+
+    def table(self, name):
+        """The table of that name; it comes into being when it is first asked for, as in Linux. Raises KeyError."""
+        if name not in self.tables:
+            self.tables[name] = Table(name)
+        return self.tables[name]

@@ -1,0 +1,114 @@
+"""Names and addresses as iptables reads and prints them."""
+import ipaddress
+import socket
+
+from fastct.rules.kinds import number
+from fastct.rules.model import Network
+from fastct.rules.words import Failure
+
+BITS = {4: 32, 6: 128}
+
+# Protocols by number: the name that is printed first. IANA's numbers, with the names that systems have for them.
+_PROTOCOLS = {
+    0: ("all",), 1: ("icmp",), 2: ("igmp",), 3: ("ggp",), 4: ("ipencap",), 5: ("st",), 6: ("tcp",), 8: ("egp",),
+    9: ("igp",), 12: ("pup",), 17: ("udp",), 20: ("hmp",), 22: ("xns-idp",), 27: ("rdp",), 29: ("iso-tp4",),
+    33: ("dccp",), 36: ("xtp",), 37: ("ddp",), 38: ("idpr-cmtp",), 41: ("ipv6",), 43: ("ipv6-route",),
+    44: ("ipv6-frag",), 45: ("idrp",), 46: ("rsvp",), 47: ("gre",), 50: ("esp", "ipsec-esp"), 51: ("ah", "ipsec-ah"),
+    57: ("skip",), 58: ("ipv6-icmp", "icmpv6"), 59: ("ipv6-nonxt",), 60: ("ipv6-opts",), 73: ("rspf", "cphb"),
+    81: ("vmtp",), 88: ("eigrp",), 89: ("ospf", "ospfigp"), 93: ("ax.25",), 94: ("ipip",), 97: ("etherip",),
+    98: ("encap",), 103: ("pim",), 108: ("ipcomp",), 112: ("vrrp",), 115: ("l2tp",), 124: ("isis",), 132: ("sctp",),
+    133: ("fc",), 135: ("mobility-header", "ipv6-mh", "mh"), 136: ("udplite",), 137: ("mpls-in-ip",), 138: ("manet",),
+    139: ("hip",), 140: ("shim6",), 141: ("wesp",), 142: ("rohc",), 143: ("ethernet",),
+}
+_PROTOCOL_NUMBERS = {name: value for value, names in _PROTOCOLS.items() for name in names}
+
+
+def protocol(text):
+    """The number of a protocol's name or number; raises Failure."""
+    value, rest = number(text)
+    if value is not None and not rest and value <= 255:
+        return value
+    found = _PROTOCOL_NUMBERS.get(text.lower())
+    if found is None:
+        raise Failure(f'unknown protocol "{text.lower()}" specified', word=text)
+    return found
+
+
+def protocol_name(value):
+    """The name of a protocol, or its number as text."""
+    return _PROTOCOLS.get(value, (str(value),))[0]
+
+
+def service_name(value, protocol_=None):
+    """The name of a port, or its number as text."""
+    try:
+        return socket.getservbyport(value, protocol_) if protocol_ else socket.getservbyport(value)
+    except OSError:
+        return str(value)
+
+
+def address(text, family):
+    """A host's address as a number, or None."""
+    try:
+        found = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return int(found) if found.version == family else None
+
+
+def address_text(value, family):
+    """The text of an address."""
+    size = BITS[family] // 8
+    return socket.inet_ntop(socket.AF_INET if family == 4 else socket.AF_INET6, value.to_bytes(size, "big"))
+
+
+def every(family):
+    """The mask of one address."""
+    return (1 << BITS[family]) - 1
+
+
+def prefix_mask(length, family):
+    """The mask of a prefix of that length."""
+    return every(family) ^ ((1 << (BITS[family] - length)) - 1)
+
+
+def prefix_length(mask, family):
+    """The length of a mask that is a prefix, else None."""
+    inverse = ~mask & every(family)
+    return None if inverse & (inverse + 1) else BITS[family] - inverse.bit_length()
+
+
+def mask(text, family):
+    """A mask: a length, or an address; raises Failure."""
+    value, rest = number(text)
+    if value is not None and not rest:
+        if value <= BITS[family]:
+            return prefix_mask(value, family)
+    else:
+        found = address(text, family)
+        if found is not None:
+            return found
+    raise Failure(f"invalid mask `{text}' specified", word=text)
+
+
+def networks(text, family):
+    """The networks of ``ADDRESS[/MASK][,…]``, host bits cleared; raises Failure."""
+    found = []
+    for part in text.split(","):
+        part = part.lstrip(" ")
+        host, slash, mask_text = part.partition("/")
+        bits = mask(mask_text, family) if slash else every(family)
+        value = 0 if not host or (slash and not bits) else address(host, family)
+        if value is None:
+            raise Failure(f"host/network `{host}' not found", word=text)
+        found.append(Network(value & bits, bits))
+    return found
+
+
+def network_text(network, family, always_length=True):
+    """``ADDRESS/LENGTH``, or with a mask that is no prefix ``ADDRESS/MASK``; one host without a length on wish."""
+    length = prefix_length(network.mask, family)
+    text = address_text(network.address, family)
+    if length is None:
+        return f"{text}/{address_text(network.mask, family)}"
+    return text if length == BITS[family] and not always_length else f"{text}/{length}"
