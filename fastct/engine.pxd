@@ -2,10 +2,11 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from fastct.capture.frames cimport frame_t
-from fastct.conntrack.core cimport CT_STATES, ct_t
+from fastct.conntrack.core cimport CT_STATES, ct_t, template_t
 from fastct.conntrack.defrag cimport defrag_t
 from fastct.conntrack.fragqueue cimport piece_t
 from fastct.records cimport packet_row_t
+from fastct.rules.program cimport program_t, run_t
 from fastct.wire.packet cimport packet_t, wire_opts_t
 from fastct.wire.reason cimport Reason
 
@@ -39,6 +40,10 @@ cdef struct engine_t:
     uint32_t gc_lines                     # most buckets of a step
     engine_stats_t stats
     packet_t batch[BATCH]
+    template_t template                   # what packets are given before they are tracked, unless a rule says otherwise
+    program_t* rules[2]                   # by family: IPv4, IPv6; NULL: none
+    uint8_t ruled                         # there are some
+    run_t run                             # of the packet that is being walked
     defrag_t defrag                       # large, and rarely needed: behind what every packet touches
 
 cdef void engine_batch(engine_t* e, const frame_t* frames, Py_ssize_t n, packet_row_t* rows) noexcept nogil

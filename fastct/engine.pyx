@@ -5,8 +5,11 @@
     walk           never reaches a hook?       ► done
                    a fragment?                 ► defrag_in: held, dropped, or the datagram walks on
                    wrong checksum?             ► INVALID
+                   PREROUTING, OUTPUT: raw     ► rules_raw
                    ICMP error                  ► (about a GRE call? ct_call) ► ct_icmp_error
                    has a tuple                 ► (a GRE call? ct_call) ► ct_in
+                   the other tables            ► rules_walk ► ct_dropped, or
+                   passes                      ► ct_out: helper, events
     every GC_EVERY packets                     a bounded step of the sweep for expired connections
 
 Parsing may run ahead because it depends on the packet alone; everything stateful runs in packet order, and
@@ -25,9 +28,11 @@ from fastct.conntrack.core cimport (
     DROP_HELPER,
     DROP_NOT,
     ct_call,
+    ct_dropped,
     ct_gc,
     ct_icmp_error,
     ct_in,
+    ct_out,
     ct_refused,
     ct_result_t,
 )
@@ -36,6 +41,8 @@ from fastct.conntrack.defrag cimport defrag_expire, defrag_in
 from fastct.conntrack.fragqueue cimport piece_frame, piece_t
 from fastct.conntrack.table cimport table_candidate, table_candidate_beyond, table_prefetch
 from fastct.records cimport packet_row_t
+from fastct.rules.evaluate cimport rules_raw, rules_walk
+from fastct.rules.program cimport NOWHERE, RULE_ACCEPT, program_t, run_t
 from fastct.wire.bytes cimport load_u16, prefetch_r
 from fastct.wire.packet cimport (
     PACKET_CALL,
@@ -72,6 +79,8 @@ cdef enum:
     DECIDED_DEFRAG = 2
     DECIDED_WIRE = 3
     DECIDED_HELPER = 4
+    DECIDED_ROUTE = 5
+    DECIDED_RULES = 6        # from here on, the counters of the rules
 
 
 # ---- one packet
@@ -123,6 +132,7 @@ cdef inline void no_entry(ct_result_t* r, uint8_t state) noexcept nogil:
     r.state = state
     r.direction = 0
     r.dropped = DROP_NOT
+    r.fresh = r.due = 0
 
 
 cdef void refused(engine_t* e, packet_t* p) noexcept nogil:
@@ -136,23 +146,30 @@ cdef void refused(engine_t* e, packet_t* p) noexcept nogil:
         ct_refused(&e.ct, p)
 
 
+cdef void assemble(engine_t* e, packet_t* p, const frame_t* frame) noexcept nogil:
+    """A fragment: held, dropped, or the one that completes its datagram, which is one packet and walks on."""
+    if not defrag_in(&e.defrag, p, frame, number_of(e, p), e.ct.now):
+        return
+    if e.template.zone and p.kind >= PACKET_TRACK:
+        packet_zone(p, e.template.zone, &e.wire)
+    raw(e, p)
+
+
 cdef inline void raw(engine_t* e, packet_t* p) noexcept nogil:
     """PREROUTING, raw. Conntrack is the first to ask for transport checksums: who is not tracked is not asked."""
     sums_pass(e, p)
-    if cython.unlikely(e.ct.template.notrack and p.kind >= PACKET_INVALID):
-        p.kind = PACKET_UNTRACKED
-        p.reason = Reason.none
+    if cython.unlikely(e.template.notrack and p.kind >= PACKET_INVALID):
+        untrack(p)
 
 
-cdef void walk_other(engine_t* e, packet_t* p, const frame_t* frame, ct_result_t* r) noexcept nogil:
-    """The walk of all but plain packets. The datagram that a fragment completes is one packet, and walks on here."""
-    if p.kind == PACKET_FRAGMENT and defrag_in(&e.defrag, p, frame, number_of(e, p), e.ct.now):
-        if e.ct.template.zone and p.kind >= PACKET_TRACK:
-            packet_zone(p, e.ct.template.zone, &e.wire)
-        raw(e, p)
-    if p.kind == PACKET_TRACK:
-        ct_in(&e.ct, p, r)
-    elif p.kind == PACKET_ICMP_ERROR:
+cdef inline void untrack(packet_t* p) noexcept nogil:
+    p.kind = PACKET_UNTRACKED
+    p.reason = Reason.none
+
+
+cdef void track_other(engine_t* e, packet_t* p, ct_result_t* r) noexcept nogil:
+    """Conntrack, for all but plain packets."""
+    if p.kind == PACKET_ICMP_ERROR:
         ct_icmp_error(&e.ct, p, r)
     elif p.kind == PACKET_INVALID:
         if cython.unlikely(e.ct.expects.count):
@@ -170,15 +187,79 @@ cdef void walk_other(engine_t* e, packet_t* p, const frame_t* frame, ct_result_t
         no_entry(r, CT_STATE_NONE)
 
 
-cdef inline void walk(engine_t* e, packet_t* p, const frame_t* frame, ct_result_t* r) noexcept nogil:
-    """One packet through the hooks; ``p.reason`` and ``r`` say what became of it."""
-    if p.ts_ns > e.ct.now:
-        e.ct.now = p.ts_ns
-    raw(e, p)
+cdef inline void track(engine_t* e, packet_t* p, ct_result_t* r) noexcept nogil:
     if cython.likely(p.kind == PACKET_TRACK):
         ct_in(&e.ct, p, r)
     else:
-        walk_other(e, p, frame, r)
+        track_other(e, p, r)
+
+
+cdef inline void walk(engine_t* e, packet_t* p, const frame_t* frame, ct_result_t* r) noexcept nogil:
+    """One packet through the hooks; ``p.reason``, ``r`` and, with rules, ``e.run`` say what became of it."""
+    if p.ts_ns > e.ct.now:
+        e.ct.now = p.ts_ns
+    raw(e, p)
+    if cython.unlikely(p.kind == PACKET_FRAGMENT):
+        assemble(e, p, frame)
+    if cython.unlikely(e.ruled and p.kind >= PACKET_INVALID):
+        walk_ruled(e, p, r)
+        return
+    track(e, p, r)
+    ct_out(&e.ct, p, r)
+
+
+# ---- with rules
+
+cdef bint raw_table(engine_t* e, packet_t* p) noexcept nogil:
+    """The raw table, and what its CT target gave the packet; False if that is the end of it."""
+    cdef run_t* run = &e.run
+    run.template = e.template
+    rules_raw(run, 0)
+    if run.verdict != RULE_ACCEPT:
+        return False
+    if run.template.zone != p.key.zone and p.kind >= PACKET_TRACK:
+        p.slot = NO_SLOT
+        packet_zone(p, run.template.zone, &e.wire)
+    if run.template.notrack:
+        untrack(p)
+    e.ct.template = run.template
+    return True
+
+
+cdef void walk_ruled(engine_t* e, packet_t* p, ct_result_t* r) noexcept nogil:
+    """The rest of the walk, through the tables."""
+    cdef run_t* run = &e.run
+    cdef program_t* program = e.rules[p.ip_version == 6]
+    run.verdict = RULE_ACCEPT
+    run.decided = NOWHERE
+    run.mark = 0
+    run.p, run.r, run.program = p, r, program
+    if program == NULL:
+        track(e, p, r)
+        ct_out(&e.ct, p, r)
+        return
+    no_entry(r, CT_STATE_NONE)
+    if program.has_raw and not raw_table(e, p):
+        return
+    track(e, p, r)
+    if cython.unlikely(r.dropped):
+        return
+    rules_walk(run, 0)
+    if cython.likely(run.verdict == RULE_ACCEPT):
+        ct_out(&e.ct, p, r)
+    else:
+        ct_dropped(&e.ct, r)
+
+
+cdef void ruled_row(const engine_t* e, const packet_t* p, packet_row_t* row) noexcept nogil:
+    """What the tables say in a packet's row."""
+    cdef const run_t* run = &e.run
+    row.mark = run.mark
+    row.verdict = run.verdict - RULE_ACCEPT
+    if run.decided != NOWHERE:
+        row.decided = DECIDED_RULES + run.decided + (e.rules[0].n_counters if p.ip_version == 6 and e.rules[0] else 0)
+    elif run.verdict != RULE_ACCEPT:
+        row.decided = DECIDED_ROUTE
 
 
 cdef void fill_row(const engine_t* e, const packet_t* p, const ct_result_t* r, packet_row_t* row) noexcept nogil:
@@ -196,6 +277,8 @@ cdef void fill_row(const engine_t* e, const packet_t* p, const ct_result_t* r, p
         row.status = r.conn.status
         if r.conn.deadline_ns > e.ct.now:
             row.timeout = <uint32_t>((r.conn.deadline_ns - e.ct.now + <uint64_t>(NS_PER_S - 1)) // <uint64_t>NS_PER_S)
+    if e.ruled and p.kind >= PACKET_INVALID:
+        ruled_row(e, p, row)
     if r.dropped:
         row.verdict = VERDICT_DROP
         row.decided = DECIDED_HELPER if r.dropped == DROP_HELPER else DECIDED_CONNTRACK
@@ -260,8 +343,8 @@ cdef void look_ahead(engine_t* e, const frame_t* frames, Py_ssize_t n, Py_ssize_
             prefetch_r(frames[i + FRAMES_AHEAD].data)
         packet_parse(p, frames[i].data, frames[i].cap_len, frames[i].wire_len, frames[i].linktype, &e.wire)
         if p.kind >= PACKET_TRACK:
-            if cython.unlikely(e.ct.template.zone):
-                packet_zone(p, e.ct.template.zone, &e.wire)
+            if cython.unlikely(e.template.zone):
+                packet_zone(p, e.template.zone, &e.wire)
             table_prefetch(&e.ct.table, p)
     e.stats.bytes += wire_bytes
 

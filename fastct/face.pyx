@@ -52,6 +52,8 @@ from fastct.engine cimport (
     put_leaving,
 )
 from fastct.records cimport conn_row_t, expect_row_t, packet_row_t
+from fastct.rules.program cimport Program
+from fastct.rules.route cimport Routes
 from fastct.wire.bytes cimport swap32
 from fastct.wire.packet cimport PROTO_SCTP, hash_key_t, packet_t
 from fastct.wire.reason cimport Reason
@@ -170,7 +172,16 @@ cdef class Engine:
         t.zone, t.notrack, t.helper = zone, notrack, HELPERS.index(helper)
         if timeouts:
             t.has_policy, t.policy = True, self._policy(timeouts)
-        self.e.ct.template = t
+        self.e.template = self.e.ct.template = t
+
+    def rules(self, Program ipv4, Program ipv6, Routes routes not None):
+        """The tables that packets run through from now on; None: no tables of that family. Connections stay."""
+        self._ipv4, self._ipv6, self._routes = ipv4, ipv6, routes      # they live as long as they are in use
+        self.e.rules[0] = &ipv4.g if ipv4 is not None else NULL
+        self.e.rules[1] = &ipv6.g if ipv6 is not None else NULL
+        self.e.ruled = ipv4 is not None or ipv6 is not None
+        self.e.run.ct = &self.e.ct
+        self.e.run.routes = &routes.r
 
     cdef uint8_t _policy(self, dict timeouts) except? 255:
         """Number of a timeout policy; there is one for each different set of timeouts."""

@@ -7,7 +7,7 @@ import numpy as np
 CTSTATES = ("", "NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED")
 CTDIRS = ("", "ORIGINAL", "REPLY")
 VERDICTS = ("ACCEPT", "DROP", "REJECT", "QUEUE", "STOLEN")
-DECIDERS = ("", "conntrack", "defrag", "wire", "helper")
+DECIDERS = ("", "conntrack", "defrag", "wire", "helper", "route")
 STATES = ("", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK",
           "TIME_WAIT", "CLOSE", "SYN_SENT2",
           # SCTP, from 10 on

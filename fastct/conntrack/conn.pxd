@@ -21,6 +21,8 @@ cdef enum:
     IPS_SEEN_REPLY = 1 << 1
     IPS_ASSURED = 1 << 2
     IPS_CONFIRMED = 1 << 3
+    IPS_SRC_NAT_DONE = 1 << 7
+    IPS_DST_NAT_DONE = 1 << 8
     IPS_DYING = 1 << 9
     IPS_FIXED_TIMEOUT = 1 << 10
     IPS_HELPER = 1 << 13
@@ -30,6 +32,11 @@ cdef enum:
     CONN_FLIP = 1            # the original direction's tuple is the inverse of the key
     CONN_HELPED = 2          # has a helper
     CONN_POLICY = 4          # has timeouts of its own
+    CONN_UNTOLD = 8          # a packet that the rules dropped changed it: the next that passes tells
+
+# A direction counts up to 2^52 bytes and 2^44 packets.
+cdef enum:
+    BYTES_BITS = 52
 
 cdef packed struct tcp_side_t:
     uint32_t end         # highest sequence number + length sent
@@ -81,8 +88,8 @@ cdef packed struct conn_t:
     uint16_t status          # IPS_*
     uint8_t state            # of the protocol
     uint8_t flags            # CONN_*
-    uint16_t packets_hi[2]   # bits 32-47 of the packet counters, by direction
-    uint64_t bytes[2]
+    uint32_t memo            # what the rules remember of its packets' path, 0: nothing
+    uint64_t sums[2]         # by direction: bytes in the low BYTES_BITS, above them packets from bit 32 on
     uint32_t packets_lo[2]
     # line two
     proto_t proto
@@ -96,14 +103,18 @@ cdef inline int conn_direction(const conn_t* c, uint8_t flip) noexcept nogil:
 
 
 cdef inline uint64_t conn_packets(const conn_t* c, int dir) noexcept nogil:
-    return <uint64_t>c.packets_hi[dir] << 32 | c.packets_lo[dir]
+    return c.sums[dir] >> BYTES_BITS << 32 | c.packets_lo[dir]
+
+
+cdef inline uint64_t conn_bytes(const conn_t* c, int dir) noexcept nogil:
+    return c.sums[dir] & ((<uint64_t>1 << BYTES_BITS) - 1)
 
 
 cdef inline void conn_count(conn_t* c, int dir, uint32_t length) noexcept nogil:
-    c.bytes[dir] += length
+    c.sums[dir] += length
     c.packets_lo[dir] += 1
     if c.packets_lo[dir] == 0:
-        c.packets_hi[dir] += 1
+        c.sums[dir] += <uint64_t>1 << BYTES_BITS
 
 
 cdef inline void conn_refresh(conn_t* c, int dir, uint32_t length, uint64_t now, uint32_t timeout_s) noexcept nogil:

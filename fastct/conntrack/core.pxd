@@ -1,6 +1,8 @@
 """The tracker itself: which connection does a packet belong to, and what does it do to it."""
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
+cimport cython
+
 from fastct.conntrack.conn cimport conn_t
 from fastct.conntrack.early_drop cimport probation_t
 from fastct.conntrack.expect cimport expect_t, expects_t
@@ -77,22 +79,38 @@ cdef enum ct_drop:
     DROP_FULL                # there is no room for its connection
     DROP_HELPER
 
+# What happens to a connection once the packet has passed the rules.
+cdef enum:
+    CT_DUE_HELP = 1          # its helper reads the packet
+    CT_DUE_EVENT = 2         # NEW or UPDATE is told
+
 # What the tracker says of one packet.
 cdef struct ct_result_t:
     conn_t* conn             # NULL: no entry. Of an entry that this packet ended, what was left of it.
     uint64_t number          # of the connection
+    uint32_t slot            # of ``conn``
     uint8_t state            # ct_state
     uint8_t direction        # 0 original, 1 reply
     uint8_t dropped          # ct_drop
+    uint8_t fresh            # this packet began the connection, which is there for good once it passes
+    uint8_t due              # CT_DUE_*: what happens if it passes
 
 cdef int ct_init(ct_t* ct, uint64_t slots_max) except -1
 cdef void ct_free(ct_t* ct) noexcept
 cdef void ct_in(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil
+cdef void ct_settle(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil
+cdef void ct_dropped(ct_t* ct, ct_result_t* r) noexcept nogil
 cdef void ct_refused(ct_t* ct, packet_t* p) noexcept nogil
 cdef void ct_call(ct_t* ct, packet_t* p, bint quoted) noexcept nogil
 cdef void ct_icmp_error(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil
 cdef void ct_destroy(ct_t* ct, uint32_t slot, uint64_t when, ct_end end) noexcept nogil
 cdef uint32_t ct_gc(ct_t* ct, uint32_t lines) noexcept nogil
+
+
+cdef inline void ct_out(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
+    """A packet has passed the rules: its helper reads it, and its events are told. ``r.dropped`` if that drops it."""
+    if cython.unlikely(r.due):
+        ct_settle(ct, p, r)
 
 
 cdef inline uint64_t ct_number(const ct_t* ct, const conn_t* c) noexcept nogil:

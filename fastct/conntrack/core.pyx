@@ -1,8 +1,10 @@
 """The life of a connection: found or made by a packet, advanced by its protocol, ended by time, by its
 protocol, or for want of room.
 
-    ct_in ► table_find ► (expired? end it) ┬► none: begin ► expected? ► l4_new, l4_packet, insert ► helper
-                                           └► one: advance ► l4_packet ► accept, invalid, reopen, end ► helper
+    ct_in ► table_find ► (expired? end it) ┬► none: begin ► expected? ► l4_new, l4_packet, insert
+                                           └► one: advance ► l4_packet ► accept, invalid, reopen, end
+    then, by the rules' verdict ┬► ct_out: helper, events
+                                └► ct_dropped: what the packet began was never there
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
@@ -12,6 +14,7 @@ cimport cython
 from fastct.conntrack.conn cimport (
     CONN_HELPED,
     CONN_POLICY,
+    CONN_UNTOLD,
     DIR_ORIGINAL,
     DIR_REPLY,
     IPS_CONFIRMED,
@@ -145,14 +148,18 @@ cdef inline void no_entry(ct_result_t* r, ct_state state, ct_drop dropped) noexc
     r.state = <uint8_t>state
     r.direction = 0
     r.dropped = <uint8_t>dropped
+    r.fresh = r.due = 0
 
 
-cdef inline void entry(ct_result_t* r, conn_t* c, uint64_t number, ct_state state, int direction) noexcept nogil:
+cdef inline void entry(ct_result_t* r, conn_t* c, uint32_t slot, uint64_t number, ct_state state,
+                       int direction) noexcept nogil:
     r.conn = c
+    r.slot = slot
     r.number = number
     r.state = <uint8_t>state
     r.direction = <uint8_t>direction
     r.dropped = DROP_NOT
+    r.fresh = r.due = 0
 
 
 cdef inline ct_state class_of(const conn_t* c, int direction) noexcept nogil:
@@ -192,13 +199,12 @@ cdef void begin(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
     ct.created += 1
     if ct.opts.value[OPT_MAX]:
         probation_add(&ct.probation, &ct.table, slot)
-    entry(r, &ct.table.conns[slot], ct.created, CT_STATE_NEW, DIR_ORIGINAL)
+    entry(r, &ct.table.conns[slot], slot, ct.created, CT_STATE_NEW, DIR_ORIGINAL)
+    r.fresh = True
     if cython.unlikely(is_expected or ct.assignments.n or ct.template.helper or ct.template.has_policy):
         attach(ct, p, slot, &expected if is_expected else NULL, r)
-        if r.dropped:
-            return
     if ct.keep_events:
-        log_event(ct, slot, CT_EVENT_NEW, ct.now, END_LIVE)
+        r.due |= CT_DUE_EVENT
 
 
 cdef void advance(ct_t* ct, packet_t* p, uint32_t slot, ct_result_t* r) noexcept nogil:
@@ -229,14 +235,37 @@ cdef void advance(ct_t* ct, packet_t* p, uint32_t slot, ct_result_t* r) noexcept
     if cython.unlikely(not c.status & IPS_SEEN_REPLY and direction == DIR_REPLY):
         c.status |= IPS_SEEN_REPLY
         events |= EVENT_REPLY
-    entry(r, c, ct_number(ct, c), state, direction)
-    if cython.unlikely(c.flags & CONN_HELPED):
-        if not help_read(ct, p, slot, r):
-            return
+    entry(r, c, slot, ct_number(ct, c), state, direction)
     if cython.unlikely(verdict == CT_KILL):
         ct_destroy(ct, slot, ct.now, END_RESET)
-    elif events and ct.keep_events:
-        log_event(ct, slot, CT_EVENT_UPDATE, ct.now, END_LIVE)
+        return
+    if cython.unlikely(c.flags & (CONN_HELPED | CONN_UNTOLD)):
+        r.due = (CT_DUE_HELP if c.flags & CONN_HELPED else 0) | (CT_DUE_EVENT if c.flags & CONN_UNTOLD else 0)
+    if events and ct.keep_events:
+        r.due |= CT_DUE_EVENT
+
+
+cdef void ct_settle(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
+    """What is due once a packet has passed the rules."""
+    if r.due & CT_DUE_HELP and not help_read(ct, p, r.slot, r):
+        ct_dropped(ct, r)
+        return
+    if r.due & CT_DUE_EVENT:
+        r.conn.flags &= ~CONN_UNTOLD
+        log_event(ct, r.slot, CT_EVENT_NEW if r.fresh else CT_EVENT_UPDATE, ct.now, END_LIVE)
+
+
+cdef void ct_dropped(ct_t* ct, ct_result_t* r) noexcept nogil:
+    """A packet has been dropped after it was tracked. If it was the first of its connection, there never was one; what
+    it changed of another stays, and is told with the next packet that passes."""
+    if r.fresh:
+        release(ct, r.slot, ct.now)
+        table_remove(&ct.table, r.slot)
+        ct.created -= 1
+        r.conn = NULL
+        r.number = 0
+    elif r.due & CT_DUE_EVENT:
+        r.conn.flags |= CONN_UNTOLD
 
 
 # ---- expectations and helpers
@@ -309,8 +338,7 @@ cdef void attach(ct_t* ct, packet_t* p, uint32_t slot, const expect_t* expected,
     if helper:
         x.helper = helper
         c.flags |= CONN_HELPED
-        if not help_read(ct, p, slot, r):
-            unmake(ct, slot, r)
+        r.due = CT_DUE_HELP
 
 
 cdef void helper_begin(ct_t* ct, uint32_t slot, uint64_t number, help_t* h) noexcept nogil:
@@ -373,15 +401,6 @@ cdef bint help_read(ct_t* ct, packet_t* p, uint32_t slot, ct_result_t* r) noexce
     p.reason = Reason.helper_dropped
     r.dropped = DROP_HELPER
     return False
-
-
-cdef void unmake(ct_t* ct, uint32_t slot, ct_result_t* r) noexcept nogil:
-    """The first packet of a connection was dropped: there never was one."""
-    release(ct, slot, ct.now)
-    table_remove(&ct.table, slot)
-    ct.created -= 1
-    r.conn = NULL
-    r.number = 0
 
 
 cdef void end_other(ct_t* ct, const ends_t* ends, uint64_t when) noexcept nogil:
@@ -493,7 +512,7 @@ cdef void ct_icmp_error(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
         no_entry(r, CT_STATE_INVALID, DROP_NOT)
         return
     c = &ct.table.conns[slot]
-    entry(r, c, ct_number(ct, c), CT_STATE_RELATED, DIR_REPLY if p.self_inverse else conn_direction(c, p.flip))
+    entry(r, c, slot, ct_number(ct, c), CT_STATE_RELATED, DIR_REPLY if p.self_inverse else conn_direction(c, p.flip))
     if c.key.l4proto == PROTO_SCTP and sctp_untold(c) and ct.keep_events:
         log_event(ct, slot, CT_EVENT_UPDATE, ct.now, END_LIVE)
 

@@ -2,7 +2,7 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from fastct.conntrack.conn cimport CONN_FLIP, conn_packets, conn_t
+from fastct.conntrack.conn cimport CONN_FLIP, conn_bytes, conn_packets, conn_t
 from fastct.conntrack.core cimport ct_number, ct_t
 from fastct.conntrack.expect cimport EXPECT_FLAGS, expect_t
 from fastct.conntrack.extra cimport NO_EXTRA, extra_t
@@ -67,9 +67,9 @@ cdef void ct_row(const ct_t* ct, uint32_t slot, uint64_t now, conn_row_t* row) n
     row.start_ns = ct.table.start_ns[slot]
     row.last_ns = c.last_ns
     row.orig_packets = conn_packets(c, 0)
-    row.orig_bytes = c.bytes[0]
+    row.orig_bytes = conn_bytes(c, 0)
     row.reply_packets = conn_packets(c, 1)
-    row.reply_bytes = c.bytes[1]
+    row.reply_bytes = conn_bytes(c, 1)
     row.timeout = <uint32_t>((c.deadline_ns - now) // <uint64_t>NS_PER_S) if c.deadline_ns > now else 0
     row.end = END_LIVE
     row.use = 1

@@ -85,5 +85,8 @@ cpdef enum Reason:
     # dropped
     table_full
     helper_dropped
+    rule_hotdrop
+    not_forwarded
+    ttl_exceeded
     # number of reasons
     reasons

@@ -70,5 +70,8 @@ TEXT = {
     Reason.sctp_heartbeat_tag: "SCTP HEARTBEAT with another tag: may be a new association on an old path",
     Reason.table_full: "connection table full, nothing to evict",
     Reason.helper_dropped: "dropped by the helper: an announcement cut short, or no room for what it announces",
+    Reason.rule_hotdrop: "a rule's condition met a header that ends early",
+    Reason.not_forwarded: "for another host, and forwarding is off",
+    Reason.ttl_exceeded: "TTL or hop limit is used up",
 }
 REASONS = tuple(Reason(i).name if i else "" for i in range(<int>Reason.reasons))

@@ -1,0 +1,147 @@
+"""The model ► the program that packets run through.
+
+Each extension says what it compiles to (``Extension.compile``); here is what any rule has, and how they are put together.
+"""
+from fastct.errors import RuleError
+from fastct.rules.model import TABLES, Ruleset
+from fastct.rules.ops import header, limits, tracking, transport
+from fastct.rules.program import HOOK_NUMBERS, TABLE_NUMBERS, VERDICTS, Program
+
+OPS = header.OPS | transport.OPS | tracking.OPS | limits.OPS
+DEPTH_MAX = 256          # jumps within jumps: STACK_MAX of the program
+LOW = (1 << 64) - 1
+
+
+def halves(address, mask):
+    """The arguments of an address test."""
+    return (address >> 64, address & LOW, mask >> 64, mask & LOW)
+
+
+class Assembler:
+    """Collects the ops of one rule.
+
+    Conditions that are always answered alike for a connection come first, so that a rule that is not for it is not asked
+    for more; but none comes before one that keeps state and stood in front of it.
+    """
+
+    def __init__(self, family, header):
+        self.family, self.header = family, header
+        self.tests, self.work = [], None
+        self._stateless = 0              # how many tests there are before the first that keeps state
+
+    def test(self, name, *arguments, blob=b"", invert=False, key=None):
+        """A condition: the name of an op, up to four numbers, bytes, and the key by which its state is shared."""
+        op = (OPS[name], arguments, blob, invert, key)
+        if OPS[name].lives or self._stateless < len(self.tests) and self._keeps():
+            self.tests.append(op)
+        else:
+            self.tests.insert(self._stateless, op)
+            self._stateless += 1
+
+    def _keeps(self):
+        return any(op[0].keeps for op in self.tests)
+
+    def effect(self, name, *arguments, blob=b"", key=None):
+        """What the rule does to a packet it takes."""
+        self.work = (OPS[name], arguments, blob, False, key)
+
+
+def _interface(name):
+    """The arguments of an interface test."""
+    prefix = name.endswith("+")
+    text = name.rstrip("+").encode() if prefix else name.encode() + b"\0"
+    return len(text), text + bytes(16)
+
+
+def compile_header(rule, out):
+    """What ``-s -d -i -o -p -f`` ask."""
+    h = rule.header
+    for name in ("source", "destination"):
+        network = getattr(h, name)
+        if network.mask or name in h.inverted:
+            out.test(name, *halves(network.address, network.mask), invert=name in h.inverted)
+    for name in ("in_interface", "out_interface"):
+        if getattr(h, name):
+            size, blob = _interface(getattr(h, name))
+            out.test(name, size, blob=blob, invert=name in h.inverted)
+    if h.protocol:
+        out.test("protocol", h.protocol, invert="protocol" in h.inverted)
+    if h.fragment:
+        out.test("fragment", invert="fragment" in h.inverted)
+
+
+class _Compiler:
+    """Puts the chains of all tables one behind the other."""
+
+    def __init__(self, ruleset):
+        self.ruleset = ruleset
+        self.ops, self.rules, self.chains, self.base = [], [], [], {}
+        self.names, self.counts, self.policies = [], [], []
+        self.numbers = {}        # of chains, by (table, chain)
+
+    def run(self):
+        for table in self.ruleset.tables.values():
+            for chain in table.chains.values():
+                self.numbers[table.name, chain.name] = len(self.numbers)
+        for table in self.ruleset.tables.values():
+            self._depths(table)
+            for chain in table.chains.values():
+                self._chain(table, chain)
+
+    def _depths(self, table):
+        """Refuse what has more jumps within jumps than a packet can keep."""
+        depths = {}
+
+        def depth(name):
+            if name not in depths:
+                below = [depth(rule.jump) for rule in table.chains[name].rules
+                         if rule.target is None and rule.jump in table.chains]
+                depths[name] = 1 + max(below, default=0)
+            return depths[name]
+
+        for name in table.chains:
+            if depth(name) > DEPTH_MAX:
+                raise RuleError(f"table {table.name}: chain {name} jumps more than {DEPTH_MAX} levels deep")
+
+    def _chain(self, table, chain):
+        policy = VERDICTS[chain.policy] if chain.policy else 0
+        self.chains.append((len(self.rules), len(chain.rules), policy))
+        for number, rule in enumerate(chain.rules, 1):
+            self._rule(table, rule)
+            self.names.append(f"{table.name}/{chain.name}/{number}")
+            self.counts.append((rule.counters.packets, rule.counters.bytes))
+        if policy:
+            self.policies.append((f"{table.name}/{chain.name}/policy", (chain.counters.packets, chain.counters.bytes)))
+            self.base[HOOK_NUMBERS[chain.name], TABLE_NUMBERS[table.name, chain.name]] = self.numbers[table.name, chain.name]
+
+    def _rule(self, table, rule):
+        out = Assembler(self.ruleset.family, rule.header)
+        compile_header(rule, out)
+        for use in rule.matches:
+            use.extension.compile(use, out)
+        first = len(self.ops)
+        verdict, chain, work = VERDICTS["CONTINUE"], 0, None
+        if rule.target:
+            rule.target.extension.compile(rule.target, out)
+        elif rule.jump in VERDICTS:
+            verdict = VERDICTS[rule.jump]
+        elif rule.jump:
+            verdict, chain = VERDICTS["GOTO" if rule.goto else "JUMP"], self.numbers[table.name, rule.jump]
+        self.ops += out.tests
+        if out.work:
+            work = len(self.ops)
+            self.ops.append(out.work)
+        self.rules.append((first, len(out.tests), verdict, work, chain))
+
+
+def compile_ruleset(ruleset: Ruleset, forwards=True, memo_base=1) -> Program:
+    """The program of a ruleset; counters begin with those of the model."""
+    compiler = _Compiler(ruleset)
+    compiler.run()
+    names = compiler.names + [name for name, _ in compiler.policies]
+    counts = compiler.counts + [count for _, count in compiler.policies]
+    return Program(ruleset.family, compiler.chains, compiler.rules, compiler.ops, compiler.base, names, counts,
+                   forwards=forwards, memo_base=memo_base)
+
+
+__all__ = ["Assembler", "TABLES", "compile_ruleset", "halves"]

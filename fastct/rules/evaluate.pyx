@@ -1,0 +1,365 @@
+"""The way of a packet through the tables.
+
+    rules_raw    PREROUTING or OUTPUT: raw                                   before the packet is tracked
+    rules_walk   PREROUTING: mangle ► nat ► route ┬► INPUT: mangle ► filter ► security ► nat
+                                                  └► FORWARD: mangle ► filter ► security ┐
+                 OUTPUT: mangle ► nat ► filter ► security ───────────────────────────────┴► POSTROUTING: mangle ► nat
+
+A table at a hook is a chain; ``traverse`` goes through it and those it jumps to. What the packets of a connection go
+through again and again is remembered (``program.pxd``), and replayed instead.
+"""
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+cimport cython
+
+from fastct.conntrack.conn cimport IPS_DST_NAT_DONE, IPS_SRC_NAT_DONE, conn_t
+from fastct.conntrack.core cimport CT_STATE_ESTABLISHED
+from fastct.rules.connmark cimport connmark, connmark_set
+from fastct.rules.memory cimport memory_keep, memory_path, path_holds
+from fastct.rules.program cimport (
+    CALLERS_KEPT,
+    HOOK_FORWARD,
+    HOOK_INPUT,
+    HOOK_OUTPUT,
+    HOOK_POSTROUTING,
+    HOOK_PREROUTING,
+    LIVES_FLAGS,
+    LIVES_PACKET,
+    LIVES_PATH,
+    NOWHERE,
+    RULE_ACCEPT,
+    RULE_CONTINUE,
+    RULE_DROP,
+    RULE_GOTO,
+    RULE_JUMP,
+    RULE_RETURN,
+    TABLE_DNAT,
+    TABLE_FILTER,
+    TABLE_MANGLE,
+    TABLE_RAW,
+    TABLE_SECURITY,
+    TABLE_SNAT,
+    TRAIL_MAX,
+    chain_t,
+    op_t,
+    path_t,
+    place_t,
+    program_t,
+    rule_t,
+    rule_verdict,
+    run_t,
+    stack_t,
+    tail_t,
+)
+from fastct.rules.route cimport ROUTE_LOCAL, ROUTE_UNICAST, address_t, packet_address, route_find, route_t
+from fastct.wire.packet cimport PACKET_TRACK, packet_t
+from fastct.wire.reason cimport Reason
+
+cdef enum:
+    STEP_ROUTE = 0xF0
+    STEP_END = 0xFF
+
+cdef enum:
+    WAY_FORWARD              # until it is routed, a packet that comes in is on this way
+    WAY_INPUT
+    WAY_OUTPUT
+
+# The steps of each way: hook << 4 | table.
+cdef uint8_t[3][10] STEPS = [
+    [HOOK_PREROUTING << 4 | TABLE_MANGLE, HOOK_PREROUTING << 4 | TABLE_DNAT, STEP_ROUTE,
+     HOOK_FORWARD << 4 | TABLE_MANGLE, HOOK_FORWARD << 4 | TABLE_FILTER, HOOK_FORWARD << 4 | TABLE_SECURITY,
+     HOOK_POSTROUTING << 4 | TABLE_MANGLE, HOOK_POSTROUTING << 4 | TABLE_SNAT, STEP_END, STEP_END],
+    [HOOK_PREROUTING << 4 | TABLE_MANGLE, HOOK_PREROUTING << 4 | TABLE_DNAT, STEP_ROUTE,
+     HOOK_INPUT << 4 | TABLE_MANGLE, HOOK_INPUT << 4 | TABLE_FILTER, HOOK_INPUT << 4 | TABLE_SECURITY,
+     HOOK_INPUT << 4 | TABLE_SNAT, STEP_END, STEP_END, STEP_END],
+    [HOOK_OUTPUT << 4 | TABLE_MANGLE, HOOK_OUTPUT << 4 | TABLE_DNAT, HOOK_OUTPUT << 4 | TABLE_FILTER,
+     HOOK_OUTPUT << 4 | TABLE_SECURITY, HOOK_POSTROUTING << 4 | TABLE_MANGLE, HOOK_POSTROUTING << 4 | TABLE_SNAT,
+     STEP_END, STEP_END, STEP_END, STEP_END],
+]
+
+
+# ---- recording
+
+cdef inline void spoil(run_t* run) noexcept nogil:
+    """What is being recorded, if anything is, cannot be remembered."""
+    if run.recording:
+        run.recording = False
+        run.path.trailed = TRAIL_MAX + 1
+
+
+cdef void stop_recording(run_t* run) noexcept nogil:
+    """From here on the packet's way depends on more than its path: keep where that is."""
+    cdef stack_t* s = &run.stack
+    cdef uint32_t i
+    if s.depth > CALLERS_KEPT:
+        spoil(run)                       # too deep to come back to
+        return
+    run.recording = False
+    run.path.verdict = RULE_CONTINUE
+    run.path.mark = run.mark
+    run.path.connmark_after = connmark(run)
+    run.path.decided = run.decided
+    run.tail.way, run.tail.step, run.tail.filtered = run.way, run.step, run.filtered
+    run.tail.at = s.at
+    run.tail.depth = <uint8_t>s.depth
+    for i in range(s.depth):
+        run.tail.callers[i] = s.callers[i]
+
+
+cdef inline void count(run_t* run, uint32_t counter) noexcept nogil:
+    """A rule or policy has taken the packet."""
+    if run.recording:
+        if run.path.trailed == TRAIL_MAX:
+            spoil(run)
+        else:
+            run.tail.trail[run.path.trailed] = counter
+            run.path.trailed += 1
+    run.program.counters[counter].packets += 1
+    run.program.counters[counter].bytes += run.p.len
+
+
+# ---- one table
+
+cdef inline bint holds(run_t* run, const rule_t* rule) noexcept nogil:
+    """Whether all conditions of a rule hold for the packet."""
+    cdef const op_t* op = &run.program.ops[rule.op]
+    cdef const op_t* end = op + rule.ops
+    cdef bint answer
+    while op != end:
+        if op.lives == LIVES_PACKET and run.recording:
+            stop_recording(run)
+        answer = op.test(op, run)
+        if op.lives == LIVES_FLAGS and run.recording:
+            run.path.flags_kept &= op.a[2] if answer else ~op.a[2]
+        if answer == op.invert:
+            return False
+        op += 1
+    return True
+
+
+cdef inline bint decide(run_t* run, uint32_t counter, rule_verdict verdict) noexcept nogil:
+    """A rule or policy ends the table; False if that ends the packet's way, too.
+
+    An accepted packet was decided on by the filter table, if it came by; else by the last table.
+    """
+    run.verdict = verdict
+    if verdict != RULE_ACCEPT or run.table == TABLE_FILTER or not run.filtered:
+        run.decided = counter
+    run.filtered |= run.table == TABLE_FILTER
+    return verdict == RULE_ACCEPT
+
+
+cdef bint leave(run_t* run) noexcept nogil:
+    """The end of a chain, or RETURN: back to the caller; False if there is none."""
+    if not run.stack.depth:
+        return False
+    run.stack.depth -= 1
+    run.stack.at = run.stack.callers[run.stack.depth]
+    return True
+
+
+cdef bint traverse(run_t* run) noexcept nogil:
+    """From ``run.stack`` on to the end of the table; False if that is the end of the packet's way."""
+    cdef program_t* g = run.program
+    cdef stack_t* s = &run.stack
+    cdef const chain_t* chain
+    cdef const rule_t* rule
+    cdef rule_verdict verdict
+    cdef uint32_t number
+    while True:
+        chain = &g.chains[s.at.chain]
+        if s.at.next >= chain.n:
+            if leave(run):
+                continue
+            chain = &g.chains[run.base]          # goto may have left it
+            count(run, chain.policy_counter)
+            return decide(run, chain.policy_counter, <rule_verdict>chain.policy)
+        number = chain.first + s.at.next
+        rule = &g.rules[number]
+        if not holds(run, rule):
+            if cython.unlikely(run.hotdrop):
+                run.p.reason = Reason.rule_hotdrop
+                return decide(run, number, RULE_DROP)
+            s.at.next += 1
+            continue
+        if rule.effect_lives == LIVES_PACKET and run.recording:
+            stop_recording(run)
+        count(run, number)
+        s.at.next += 1
+        verdict = <rule_verdict>rule.verdict
+        if rule.effect != NOWHERE:
+            verdict = g.ops[rule.effect].effect(&g.ops[rule.effect], run)
+        if verdict >= RULE_ACCEPT:
+            return decide(run, number, verdict)
+        if verdict == RULE_JUMP:
+            s.callers[s.depth] = s.at
+            s.depth += 1
+        if verdict == RULE_JUMP or verdict == RULE_GOTO:
+            s.at.chain, s.at.next = rule.chain, 0
+        elif verdict == RULE_RETURN and not leave(run):
+            s.at.next = NOWHERE
+
+
+# ---- the way
+
+cdef void find_routes(run_t* run, uint16_t from_if) noexcept nogil:
+    """Where the packet comes from and goes to. ``from_if``: interface that the capture names, 0: none."""
+    cdef packet_t* p = run.p
+    cdef address_t address
+    packet_address(p, False, &address)
+    run.source = route_find(run.routes, p.ip_version, &address)
+    packet_address(p, True, &address)
+    run.destination = route_find(run.routes, p.ip_version, &address)
+    run.from_if = from_if if from_if else run.source.interface
+
+
+cdef inline bint is_local_source(const run_t* run) noexcept nogil:
+    return run.source.type == ROUTE_LOCAL
+
+
+cdef inline uint8_t time_to_live(const packet_t* p) noexcept nogil:
+    return p.data[8 if p.ip_version == 4 else 7]
+
+
+cdef inline bint nat_is_due(run_t* run, uint16_t done) noexcept nogil:
+    """The nat table is for connections that have not been through it, and notes that they have."""
+    cdef conn_t* c = run.r.conn
+    if c == NULL or c.status & done or run.r.state == CT_STATE_ESTABLISHED:
+        return False
+    run.natted = True
+    c.status |= done
+    return True
+
+
+cdef bint call_table(run_t* run, int hook, int table) noexcept nogil:
+    """A table at a hook; False if that is the end of the packet's way."""
+    run.base = run.program.base[hook][table]
+    if run.base == NOWHERE:
+        return True
+    if table == TABLE_DNAT and not nat_is_due(run, IPS_DST_NAT_DONE):
+        return True
+    if table == TABLE_SNAT and not nat_is_due(run, IPS_SRC_NAT_DONE):
+        return True
+    enter(run, hook, table)
+    run.stack.at.chain, run.stack.at.next, run.stack.depth = run.base, 0, 0
+    return traverse(run)
+
+
+cdef inline void enter(run_t* run, int hook, int table) noexcept nogil:
+    run.hook, run.table = <uint8_t>hook, <uint8_t>table
+    run.in_if = 0 if hook == HOOK_OUTPUT else run.from_if
+    run.out_if = run.destination.interface if hook >= HOOK_FORWARD else 0
+
+
+cdef bint route(run_t* run) noexcept nogil:
+    """For this host, or for another; False if it goes no further."""
+    if run.destination.type != ROUTE_UNICAST:
+        run.way = WAY_INPUT
+        return True
+    if not run.program.forwards:
+        run.p.reason = Reason.not_forwarded
+    elif run.ttl <= 1:
+        run.p.reason = Reason.ttl_exceeded
+    else:
+        run.ttl -= 1
+        run.path.forwarded |= run.recording
+        return True
+    run.verdict = RULE_DROP
+    run.decided = NOWHERE
+    spoil(run)
+    return False
+
+
+cdef void walk_on(run_t* run) noexcept nogil:
+    """From ``run.step`` on to the end."""
+    cdef int step
+    while True:
+        step = STEPS[run.way][run.step]
+        if step == STEP_END:
+            return
+        if step == STEP_ROUTE:
+            if not route(run):
+                return
+        elif not call_table(run, step >> 4, step & 15):
+            return
+        run.step += 1
+
+
+cdef void begin(run_t* run, uint16_t from_if) noexcept nogil:
+    find_routes(run, from_if)
+    run.way = WAY_OUTPUT if is_local_source(run) else WAY_FORWARD
+    run.step = 0
+    run.ttl = time_to_live(run.p)
+    run.verdict = RULE_ACCEPT
+    run.decided = NOWHERE
+    run.filtered = run.hotdrop = run.natted = False
+
+
+cdef void replay(run_t* run, path_t* path, uint16_t from_if) noexcept nogil:
+    """The packet takes a path that is remembered."""
+    cdef const tail_t* tail
+    cdef int step
+    path.packets += 1
+    path.bytes += run.p.len
+    run.mark = path.mark
+    run.decided = path.decided
+    if path.connmark_after != path.marks >> 32:
+        connmark_set(run, path.connmark_after)
+    if cython.likely(path.verdict != RULE_CONTINUE):
+        run.verdict = path.verdict
+        return
+    tail = &run.program.memory.tails[path.tail]
+    begin(run, from_if)
+    run.decided = path.decided
+    run.ttl -= path.forwarded
+    run.way, run.step, run.filtered = tail.way, tail.step, tail.filtered
+    run.stack.at, run.stack.depth = tail.at, tail.depth
+    memcpy(run.stack.callers, tail.callers, tail.depth * sizeof(place_t))
+    step = STEPS[run.way][run.step]
+    run.base = run.program.base[step >> 4][step & 15]
+    enter(run, step >> 4, step & 15)
+    if traverse(run):
+        run.step += 1
+        walk_on(run)
+
+
+cdef inline bint has_path(const run_t* run) noexcept nogil:
+    """Whether what the tables say of the packet may be remembered, or has been."""
+    cdef const conn_t* c = run.r.conn
+    return (c != NULL and run.p.kind == PACKET_TRACK and not run.p.self_inverse and not run.r.fresh)
+
+
+cdef void rules_walk(run_t* run, uint16_t from_if) noexcept nogil:
+    """Behind conntrack, to the end: ``run.verdict``, ``decided``, ``mark`` and ``p.reason`` say what became of it."""
+    cdef conn_t* c = run.r.conn
+    cdef path_t* path
+    cdef uint64_t klass, marks
+    cdef bint known = has_path(run)
+    run.recording = False
+    if known:
+        klass = run.r.state | <uint64_t>(c.status & run.program.status_asked) << 16 | <uint64_t>from_if << 32
+        marks = <uint64_t>connmark(run) << 32 | run.mark
+        path = memory_path(&run.program.memory, c, run.r.direction)
+        if (path != NULL and path_holds(path, klass, run.p.flags, marks)
+                and (not path.forwarded or time_to_live(run.p) > 1)):
+            replay(run, path, from_if)
+            return
+        memset(&run.path, 0, sizeof(path_t))
+        run.path.klass, run.path.flags_kept, run.path.marks = klass, ~<uint64_t>0, marks
+        memset(&run.tail, 0, sizeof(tail_t))
+        run.recording = True
+    begin(run, from_if)
+    walk_on(run)
+    if known and not run.natted and run.path.trailed <= TRAIL_MAX:
+        if run.recording:
+            run.path.verdict, run.path.decided, run.path.mark = run.verdict, run.decided, run.mark
+            run.path.connmark_after = connmark(run)
+        memory_keep(run, c, run.r.direction)
+
+
+cdef void rules_raw(run_t* run, uint16_t from_if) noexcept nogil:
+    """The raw table, before the packet is tracked; ``run.verdict`` is RULE_ACCEPT if it goes on."""
+    run.recording = False
+    begin(run, from_if)
+    call_table(run, HOOK_OUTPUT if run.way == WAY_OUTPUT else HOOK_PREROUTING, TABLE_RAW)

@@ -1,0 +1,41 @@
+"""Conditions on the connection, and marks."""
+from libc.stdint cimport uint32_t
+
+from fastct.rules.connmark cimport connmark, connmark_set
+from fastct.rules.program cimport RULE_CONTINUE, condition, effect, op_t, rule_verdict, run_t
+
+
+cdef bint state_test(const op_t* op, run_t* run) noexcept nogil:
+    """a: ctstates, a bit each"""
+    return op.a[0] >> run.r.state & 1
+
+
+cdef bint mark_test(const op_t* op, run_t* run) noexcept nogil:
+    """a: value, mask"""
+    return (run.mark & op.a[1]) == op.a[0]
+
+
+cdef bint connmark_test(const op_t* op, run_t* run) noexcept nogil:
+    """a: value, mask"""
+    return run.r.conn != NULL and (connmark(run) & op.a[1]) == op.a[0]
+
+
+cdef rule_verdict mark_work(const op_t* op, run_t* run) noexcept nogil:
+    """a: value, mask"""
+    run.mark = <uint32_t>((run.mark & ~op.a[1]) ^ op.a[0])
+    return RULE_CONTINUE
+
+
+cdef rule_verdict connmark_work(const op_t* op, run_t* run) noexcept nogil:
+    """a: value, mask"""
+    connmark_set(run, <uint32_t>((connmark(run) & ~op.a[1]) ^ op.a[0]))
+    return RULE_CONTINUE
+
+
+OPS = {
+    "state": condition(state_test),
+    "mark": condition(mark_test),
+    "connmark": condition(connmark_test),
+    "set_mark": effect(mark_work),
+    "set_connmark": effect(connmark_work),
+}

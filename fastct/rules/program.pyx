@@ -1,0 +1,157 @@
+"""The compiled ruleset as an object; records are in ``program.pxd``."""
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memset
+
+
+import numpy as np
+
+from fastct.rules.memory cimport memory_fold, memory_free, memory_init
+
+HOOK_NUMBERS = {"PREROUTING": HOOK_PREROUTING, "INPUT": HOOK_INPUT, "FORWARD": HOOK_FORWARD, "OUTPUT": HOOK_OUTPUT,
+                "POSTROUTING": HOOK_POSTROUTING}
+TABLE_NUMBERS = {(name, hook): number for hook in HOOK_NUMBERS
+                 for name, number in (("raw", TABLE_RAW), ("mangle", TABLE_MANGLE), ("filter", TABLE_FILTER),
+                                      ("security", TABLE_SECURITY))}
+TABLE_NUMBERS |= {("nat", "PREROUTING"): TABLE_DNAT, ("nat", "OUTPUT"): TABLE_DNAT, ("nat", "INPUT"): TABLE_SNAT,
+                  ("nat", "POSTROUTING"): TABLE_SNAT}
+"""The number of a table at a hook."""
+VERDICTS = {"CONTINUE": RULE_CONTINUE, "JUMP": RULE_JUMP, "GOTO": RULE_GOTO, "RETURN": RULE_RETURN,
+            "ACCEPT": RULE_ACCEPT, "DROP": RULE_DROP, "QUEUE": RULE_QUEUE}
+
+
+cdef class OpKind:
+    """What a condition or an effect is to the program: a function, and what its answer depends on.
+
+    ``keeps``: bytes of state that it has, all zero in the beginning.
+    """
+
+
+cdef OpKind condition(test_fn test, lives lives_=LIVES_PATH, size_t keeps=0):
+    cdef OpKind kind = OpKind.__new__(OpKind)
+    kind.test, kind.lives, kind.keeps = test, <uint8_t>lives_, keeps
+    return kind
+
+
+cdef OpKind effect(effect_fn work, lives lives_=LIVES_PATH, size_t keeps=0):
+    cdef OpKind kind = OpKind.__new__(OpKind)
+    kind.effect, kind.lives, kind.keeps = work, <uint8_t>lives_, keeps
+    return kind
+
+
+cdef void* _room(size_t n, size_t size) except NULL:
+    cdef void* made = calloc(n if n else 1, size)
+    if made == NULL:
+        raise MemoryError
+    return made
+
+
+cdef class Program:
+    """Tables, compiled.
+
+    Parameters
+    ----------
+    family : int
+    chains : list of (first rule, number of rules, policy)
+        ``policy``: a rule_verdict of a base chain, 0 for a user's own.
+    rules : list of (first op, number of ops, verdict, op of the effect or None, chain)
+    ops : list of (OpKind, arguments, blob, invert, key)
+        Up to four numbers below 2^64, bytes. ``key``: None, or what its state is known by, which it shares then.
+    base : dict
+        (hook, table) to the number of a chain.
+    names : list of str
+        Of counters: "filter/INPUT/1", "filter/INPUT/policy".
+    counts : sequence of (packets, bytes)
+        What counters begin with.
+    """
+
+    def __cinit__(self, int family, chains, rules, ops, dict base, list names, counts, bint forwards=True,
+                  uint32_t memo_base=1, int status_asked=0):
+        cdef program_t* g = &self.g
+        g.family, g.forwards, g.status_asked = family, forwards, status_asked
+        g.n_chains, g.n_rules, g.n_ops, g.n_counters = len(chains), len(rules), len(ops), len(names)
+        g.chains = <chain_t*>_room(g.n_chains, sizeof(chain_t))
+        g.rules = <rule_t*>_room(g.n_rules, sizeof(rule_t))
+        g.ops = <op_t*>_room(g.n_ops, sizeof(op_t))
+        g.counters = <counters_t*>_room(g.n_counters, sizeof(counters_t))
+        self.names = names
+        self._kept = []
+        self._shared = {}
+        memset(g.base, 0xFF, sizeof(g.base))
+        for (at_hook, at_table), number in base.items():
+            g.base[<int>at_hook][<int>at_table] = number
+        g.has_raw = any(at_table == TABLE_RAW for _, at_table in base)
+        g.has_nat = any(at_table in (TABLE_DNAT, TABLE_SNAT) for _, at_table in base)
+        self._set_chains(chains)
+        self._set_ops(ops)
+        self._set_rules(rules)
+        for i, (packets, octets) in enumerate(counts):
+            g.counters[<int>i].packets, g.counters[<int>i].bytes = packets, octets
+        memory_init(&g.memory, memo_base)
+
+    def _set_chains(self, chains):
+        cdef uint32_t i, policies = self.g.n_rules
+        for i, (first, n, policy) in enumerate(chains):
+            self.g.chains[i].first, self.g.chains[i].n, self.g.chains[i].policy = first, n, policy
+            if policy:
+                self.g.chains[i].policy_counter = policies
+                policies += 1
+
+    def _set_ops(self, ops):
+        cdef OpKind kind
+        cdef op_t* op
+        cdef uint32_t i
+        cdef int k
+        for i, (kind, arguments, blob, invert, key) in enumerate(ops):
+            op = &self.g.ops[i]
+            op.test, op.effect, op.lives, op.invert = kind.test, kind.effect, kind.lives, invert
+            for k, argument in enumerate(arguments):
+                op.a[k] = argument
+            if blob:
+                op.blob = <const uint8_t*><const char*>(<bytes>blob)
+                self._kept.append(blob)
+            if kind.keeps:
+                op.state = self._state(kind.keeps, key)
+
+    cdef void* _state(self, size_t size, key) except NULL:
+        """Zeroed memory, the same for the same key."""
+        room = self._shared.get(key) if key is not None else None
+        if room is None:
+            room = bytearray(size)
+            self._kept.append(room)
+            if key is not None:
+                self._shared[key] = room
+        return <char*>(<bytearray>room)
+
+    def _set_rules(self, rules):
+        cdef rule_t* rule
+        cdef uint32_t i
+        for i, (first, n, verdict, effect_op, chain) in enumerate(rules):
+            rule = &self.g.rules[i]
+            rule.op, rule.ops, rule.verdict, rule.chain = first, n, verdict, chain
+            rule.effect = NOWHERE
+            if effect_op is not None:
+                rule.effect = effect_op
+                rule.effect_lives = self.g.ops[<int>effect_op].lives
+
+    def __dealloc__(self):
+        memory_free(&self.g.memory)
+        free(self.g.chains)
+        free(self.g.rules)
+        free(self.g.ops)
+        free(self.g.counters)
+
+    @property
+    def memo_next(self):
+        """Beyond all memos that connections have from this program."""
+        return self.g.memory.base + self.g.memory.n_memos
+
+    def counters(self):
+        """Packets and bytes of each rule and policy: uint64 array of shape (len(names), 2)."""
+        memory_fold(&self.g.memory, self.g.counters)
+        made = np.empty((self.g.n_counters, 2), dtype=np.uint64)
+        cdef uint64_t[:, ::1] view = made
+        cdef uint32_t i
+        for i in range(self.g.n_counters):
+            view[i, 0], view[i, 1] = self.g.counters[i].packets, self.g.counters[i].bytes
+        return made
