@@ -6,7 +6,7 @@ from fastct.conntrack.core cimport CT_STATES, ct_t, template_t
 from fastct.conntrack.defrag cimport defrag_t
 from fastct.conntrack.fragqueue cimport piece_t
 from fastct.records cimport packet_row_t
-from fastct.rules.program cimport program_t, run_t
+from fastct.rules.program cimport path_t, program_t, run_t
 from fastct.wire.packet cimport packet_t, wire_opts_t
 from fastct.wire.reason cimport Reason
 
@@ -41,9 +41,10 @@ cdef struct engine_t:
     engine_stats_t stats
     packet_t batch[BATCH]
     template_t template                   # what packets are given before they are tracked, unless a rule says otherwise
-    program_t* rules[2]                   # by family: IPv4, IPv6; NULL: none
+    program_t* rules[8]                   # by IP version, 4 or 6; NULL: none
     uint8_t ruled                         # there are some
-    run_t run                             # of the packet that is being walked
+    path_t* taken                         # the path that the latest packet took; NULL: ``run`` says what became of it
+    run_t run
     defrag_t defrag                       # large, and rarely needed: behind what every packet touches
 
 cdef void engine_batch(engine_t* e, const frame_t* frames, Py_ssize_t n, packet_row_t* rows) noexcept nogil

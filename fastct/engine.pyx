@@ -41,8 +41,9 @@ from fastct.conntrack.defrag cimport defrag_expire, defrag_in
 from fastct.conntrack.fragqueue cimport piece_frame, piece_t
 from fastct.conntrack.table cimport table_candidate, table_candidate_beyond, table_prefetch
 from fastct.records cimport packet_row_t
-from fastct.rules.evaluate cimport rules_raw, rules_walk
-from fastct.rules.program cimport NOWHERE, RULE_ACCEPT, program_t, run_t
+from fastct.rules.evaluate cimport rules_raw, rules_replay, rules_walk
+from fastct.rules.memory cimport memory_path
+from fastct.rules.program cimport NOWHERE, RULE_ACCEPT, path_t, program_t, run_t
 from fastct.wire.bytes cimport load_u16, prefetch_r
 from fastct.wire.packet cimport (
     PACKET_CALL,
@@ -210,9 +211,53 @@ cdef inline void walk(engine_t* e, packet_t* p, const frame_t* frame, ct_result_
 
 # ---- with rules
 
-cdef bint raw_table(engine_t* e, packet_t* p) noexcept nogil:
+cdef inline void walk_ruled(engine_t* e, packet_t* p, ct_result_t* r) noexcept nogil:
+    """The rest of the walk, through the tables: along a path that is remembered, mostly."""
+    cdef program_t* program = e.rules[p.ip_version]
+    cdef path_t* path
+    if cython.unlikely(p.kind != PACKET_TRACK or program == NULL or program.has_raw):
+        walk_tables(e, p, r)
+        return
+    ct_in(&e.ct, p, r)
+    path = memory_path(program, &e.ct, p, r, 0, 0)
+    if cython.unlikely(path == NULL or not path.plain):
+        e.run.mark = 0
+        filter_tracked(e, p, r, path)
+        return
+    e.taken = path
+    path.packets += 1
+    path.bytes += p.len
+    if cython.likely(path.verdict == RULE_ACCEPT):
+        ct_out(&e.ct, p, r)
+    else:
+        ct_dropped(&e.ct, r)
+
+
+cdef void walk_tables(engine_t* e, packet_t* p, ct_result_t* r) noexcept nogil:
+    """``walk_ruled``, at length."""
+    cdef run_t* run = &e.run
+    cdef program_t* program = e.rules[p.ip_version]
+    cdef path_t* path = NULL
+    e.taken = NULL
+    run.mark = 0
+    if program == NULL:
+        run.verdict, run.decided = RULE_ACCEPT, NOWHERE
+        track(e, p, r)
+        ct_out(&e.ct, p, r)
+        return
+    no_entry(r, CT_STATE_NONE)
+    if program.has_raw and not raw_table(e, p, r):
+        return
+    track(e, p, r)
+    if p.kind == PACKET_TRACK:
+        path = memory_path(program, &e.ct, p, r, run.mark, 0)
+    filter_tracked(e, p, r, path)
+
+
+cdef bint raw_table(engine_t* e, packet_t* p, ct_result_t* r) noexcept nogil:
     """The raw table, and what its CT target gave the packet; False if that is the end of it."""
     cdef run_t* run = &e.run
+    run.p, run.r, run.program = p, r, e.rules[p.ip_version]
     run.template = e.template
     rules_raw(run, 0)
     if run.verdict != RULE_ACCEPT:
@@ -226,26 +271,22 @@ cdef bint raw_table(engine_t* e, packet_t* p) noexcept nogil:
     return True
 
 
-cdef void walk_ruled(engine_t* e, packet_t* p, ct_result_t* r) noexcept nogil:
-    """The rest of the walk, through the tables."""
+cdef void filter_tracked(engine_t* e, packet_t* p, ct_result_t* r, path_t* path) noexcept nogil:
+    """The tables behind conntrack. ``path``: known for the packet, or NULL."""
     cdef run_t* run = &e.run
-    cdef program_t* program = e.rules[p.ip_version == 6]
-    run.verdict = RULE_ACCEPT
-    run.decided = NOWHERE
-    run.mark = 0
-    run.p, run.r, run.program = p, r, program
-    if program == NULL:
-        track(e, p, r)
-        ct_out(&e.ct, p, r)
+    e.taken = NULL
+    if r.dropped:
+        run.verdict = RULE_ACCEPT        # by conntrack, before the tables
+        run.decided = NOWHERE
         return
-    no_entry(r, CT_STATE_NONE)
-    if program.has_raw and not raw_table(e, p):
-        return
-    track(e, p, r)
-    if cython.unlikely(r.dropped):
-        return
-    rules_walk(run, 0)
-    if cython.likely(run.verdict == RULE_ACCEPT):
+    run.p, run.r, run.program = p, r, e.rules[p.ip_version]
+    if path == NULL:
+        rules_walk(run, 0)
+    else:
+        path.packets += 1
+        path.bytes += p.len
+        rules_replay(run, path, 0)
+    if run.verdict == RULE_ACCEPT:
         ct_out(&e.ct, p, r)
     else:
         ct_dropped(&e.ct, r)
@@ -253,12 +294,15 @@ cdef void walk_ruled(engine_t* e, packet_t* p, ct_result_t* r) noexcept nogil:
 
 cdef void ruled_row(const engine_t* e, const packet_t* p, packet_row_t* row) noexcept nogil:
     """What the tables say in a packet's row."""
-    cdef const run_t* run = &e.run
-    row.mark = run.mark
-    row.verdict = run.verdict - RULE_ACCEPT
-    if run.decided != NOWHERE:
-        row.decided = DECIDED_RULES + run.decided + (e.rules[0].n_counters if p.ip_version == 6 and e.rules[0] else 0)
-    elif run.verdict != RULE_ACCEPT:
+    cdef uint8_t verdict = e.taken.verdict if e.taken != NULL else e.run.verdict
+    cdef uint32_t decided = e.taken.decided if e.taken != NULL else e.run.decided
+    row.mark = e.taken.mark if e.taken != NULL else e.run.mark
+    row.verdict = verdict - RULE_ACCEPT
+    if decided != NOWHERE:
+        row.decided = DECIDED_RULES + decided
+        if p.ip_version == 6 and e.rules[4] != NULL:
+            row.decided += e.rules[4].n_counters
+    elif verdict != RULE_ACCEPT:
         row.decided = DECIDED_ROUTE
 
 

@@ -177,8 +177,8 @@ cdef class Engine:
     def rules(self, Program ipv4, Program ipv6, Routes routes not None):
         """The tables that packets run through from now on; None: no tables of that family. Connections stay."""
         self._ipv4, self._ipv6, self._routes = ipv4, ipv6, routes      # they live as long as they are in use
-        self.e.rules[0] = &ipv4.g if ipv4 is not None else NULL
-        self.e.rules[1] = &ipv6.g if ipv6 is not None else NULL
+        self.e.rules[4] = &ipv4.g if ipv4 is not None else NULL
+        self.e.rules[6] = &ipv6.g if ipv6 is not None else NULL
         self.e.ruled = ipv4 is not None or ipv6 is not None
         self.e.run.ct = &self.e.ct
         self.e.run.routes = &routes.r

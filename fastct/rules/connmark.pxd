@@ -2,21 +2,20 @@
 from libc.stdint cimport uint32_t
 
 from fastct.conntrack.conn cimport conn_t
+from fastct.conntrack.core cimport ct_t
 from fastct.conntrack.extra cimport NO_EXTRA, extra_t, extras_of
-from fastct.rules.program cimport run_t
 
 
-cdef inline uint32_t connmark(const run_t* run) noexcept nogil:
-    """The mark of the packet's connection; 0 without one."""
-    cdef const conn_t* c = run.r.conn
-    return run.ct.extras.items[c.extra].mark if c != NULL and c.extra != NO_EXTRA else 0
+cdef inline uint32_t connmark(const ct_t* ct, const conn_t* c) noexcept nogil:
+    """The mark of a connection; 0 without one."""
+    return ct.extras.items[c.extra].mark if c != NULL and c.extra != NO_EXTRA else 0
 
 
-cdef inline void connmark_set(run_t* run, uint32_t mark) noexcept nogil:
-    """Give the packet's connection a mark, if it has a connection."""
+cdef inline void connmark_set(ct_t* ct, conn_t* c, uint32_t mark) noexcept nogil:
+    """Give a connection a mark, if there is one."""
     cdef extra_t* x
-    if run.r.conn == NULL or mark == connmark(run):
+    if c == NULL or mark == connmark(ct, c):
         return
-    x = extras_of(&run.ct.extras, run.r.conn)
+    x = extras_of(&ct.extras, c)
     if x != NULL:
         x.mark = mark

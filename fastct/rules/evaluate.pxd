@@ -1,7 +1,8 @@
 """The way of a packet through the tables."""
-from libc.stdint cimport uint8_t, uint16_t, uint64_t
+from libc.stdint cimport uint16_t
 
-from fastct.rules.program cimport run_t
+from fastct.rules.program cimport path_t, run_t
 
 cdef void rules_raw(run_t* run, uint16_t from_if) noexcept nogil
-cdef void rules_walk(run_t* run, uint16_t in_if) noexcept nogil
+cdef void rules_walk(run_t* run, uint16_t from_if) noexcept nogil
+cdef void rules_replay(run_t* run, const path_t* path, uint16_t from_if) noexcept nogil

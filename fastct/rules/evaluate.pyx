@@ -16,7 +16,7 @@ cimport cython
 from fastct.conntrack.conn cimport IPS_DST_NAT_DONE, IPS_SRC_NAT_DONE, conn_t
 from fastct.conntrack.core cimport CT_STATE_ESTABLISHED
 from fastct.rules.connmark cimport connmark, connmark_set
-from fastct.rules.memory cimport memory_keep, memory_path, path_holds
+from fastct.rules.memory cimport memory_keep, path_class, path_marks, time_to_live
 from fastct.rules.program cimport (
     CALLERS_KEPT,
     HOOK_FORWARD,
@@ -98,7 +98,7 @@ cdef void stop_recording(run_t* run) noexcept nogil:
     run.recording = False
     run.path.verdict = RULE_CONTINUE
     run.path.mark = run.mark
-    run.path.connmark_after = connmark(run)
+    run.path.connmark_after = connmark(run.ct, run.r.conn)
     run.path.decided = run.decided
     run.tail.way, run.tail.step, run.tail.filtered = run.way, run.step, run.filtered
     run.tail.at = s.at
@@ -218,10 +218,6 @@ cdef inline bint is_local_source(const run_t* run) noexcept nogil:
     return run.source.type == ROUTE_LOCAL
 
 
-cdef inline uint8_t time_to_live(const packet_t* p) noexcept nogil:
-    return p.data[8 if p.ip_version == 4 else 7]
-
-
 cdef inline bint nat_is_due(run_t* run, uint16_t done) noexcept nogil:
     """The nat table is for connections that have not been through it, and notes that they have."""
     cdef conn_t* c = run.r.conn
@@ -296,27 +292,23 @@ cdef void begin(run_t* run, uint16_t from_if) noexcept nogil:
     run.filtered = run.hotdrop = run.natted = False
 
 
-cdef void replay(run_t* run, path_t* path, uint16_t from_if) noexcept nogil:
-    """The packet takes a path that is remembered."""
-    cdef const tail_t* tail
-    cdef int step
-    path.packets += 1
-    path.bytes += run.p.len
-    run.mark = path.mark
-    run.decided = path.decided
+cdef void rules_replay(run_t* run, const path_t* path, uint16_t from_if) noexcept nogil:
+    """``rules_walk`` for a packet that has taken a path: what that did besides being counted, and where it ends, on
+    live."""
+    cdef const tail_t* tail = &run.program.memory.tails[path.tail]
+    cdef int step = STEPS[tail.way][tail.step]
+    run.recording = False
+    begin(run, from_if)
+    run.mark, run.decided = path.mark, path.decided
     if path.connmark_after != path.marks >> 32:
-        connmark_set(run, path.connmark_after)
-    if cython.likely(path.verdict != RULE_CONTINUE):
+        connmark_set(run.ct, run.r.conn, path.connmark_after)
+    if path.verdict != RULE_CONTINUE:
         run.verdict = path.verdict
         return
-    tail = &run.program.memory.tails[path.tail]
-    begin(run, from_if)
-    run.decided = path.decided
     run.ttl -= path.forwarded
     run.way, run.step, run.filtered = tail.way, tail.step, tail.filtered
     run.stack.at, run.stack.depth = tail.at, tail.depth
     memcpy(run.stack.callers, tail.callers, tail.depth * sizeof(place_t))
-    step = STEPS[run.way][run.step]
     run.base = run.program.base[step >> 4][step & 15]
     enter(run, step >> 4, step & 15)
     if traverse(run):
@@ -324,38 +316,29 @@ cdef void replay(run_t* run, path_t* path, uint16_t from_if) noexcept nogil:
         walk_on(run)
 
 
-cdef inline bint has_path(const run_t* run) noexcept nogil:
-    """Whether what the tables say of the packet may be remembered, or has been."""
-    cdef const conn_t* c = run.r.conn
-    return (c != NULL and run.p.kind == PACKET_TRACK and not run.p.self_inverse and not run.r.fresh)
+cdef inline bint begins_path(const run_t* run) noexcept nogil:
+    """Whether what the tables say of the packet may be remembered."""
+    return (run.r.conn != NULL and run.p.kind == PACKET_TRACK and not run.p.self_inverse and not run.r.fresh)
 
 
 cdef void rules_walk(run_t* run, uint16_t from_if) noexcept nogil:
-    """Behind conntrack, to the end: ``run.verdict``, ``decided``, ``mark`` and ``p.reason`` say what became of it."""
-    cdef conn_t* c = run.r.conn
-    cdef path_t* path
-    cdef uint64_t klass, marks
-    cdef bint known = has_path(run)
-    run.recording = False
-    if known:
-        klass = run.r.state | <uint64_t>(c.status & run.program.status_asked) << 16 | <uint64_t>from_if << 32
-        marks = <uint64_t>connmark(run) << 32 | run.mark
-        path = memory_path(&run.program.memory, c, run.r.direction)
-        if (path != NULL and path_holds(path, klass, run.p.flags, marks)
-                and (not path.forwarded or time_to_live(run.p) > 1)):
-            replay(run, path, from_if)
-            return
+    """Behind conntrack, to the end: ``run.verdict``, ``decided``, ``mark`` and ``p.reason`` say what became of the
+    packet. What there was to its way is remembered."""
+    run.recording = begins_path(run)
+    if run.recording:
         memset(&run.path, 0, sizeof(path_t))
-        run.path.klass, run.path.flags_kept, run.path.marks = klass, ~<uint64_t>0, marks
         memset(&run.tail, 0, sizeof(tail_t))
-        run.recording = True
+        run.path.klass, run.path.flags_kept = path_class(run.program, run.r, from_if), ~<uint64_t>0
+        run.path.marks = path_marks(run.program, run.ct, run.r.conn, run.mark)
     begin(run, from_if)
     walk_on(run)
-    if known and not run.natted and run.path.trailed <= TRAIL_MAX:
-        if run.recording:
-            run.path.verdict, run.path.decided, run.path.mark = run.verdict, run.decided, run.mark
-            run.path.connmark_after = connmark(run)
-        memory_keep(run, c, run.r.direction)
+    if not begins_path(run) or run.natted or run.path.trailed > TRAIL_MAX:
+        return
+    if run.recording:
+        run.path.verdict, run.path.decided, run.path.mark = run.verdict, run.decided, run.mark
+        run.path.connmark_after = connmark(run.ct, run.r.conn)
+    run.path.plain = run.path.verdict != RULE_CONTINUE and run.path.connmark_after == run.path.marks >> 32
+    memory_keep(run, run.r.conn, run.r.direction)
 
 
 cdef void rules_raw(run_t* run, uint16_t from_if) noexcept nogil:

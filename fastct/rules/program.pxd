@@ -126,7 +126,7 @@ cdef struct path_t:
     uint8_t verdict          # RULE_CONTINUE: goes on live, as its tail says
     uint8_t forwarded        # has to have a TTL beyond 1
     uint8_t trailed
-    uint8_t reserved
+    uint8_t plain            # it says all there is: nothing is set, nothing goes on live
     uint32_t tail            # index into the tails
 
 cdef struct tail_t:
@@ -167,6 +167,7 @@ cdef struct program_t:
     uint8_t has_nat
     uint8_t forwards         # packets that are for somebody else go on
     uint16_t status_asked    # IPS_* bits that a condition looks at
+    uint8_t connmark_asked   # marks of connections matter to a rule
     memory_t memory
 
 # A packet on its way through the tables.

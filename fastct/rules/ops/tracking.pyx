@@ -17,7 +17,7 @@ cdef bint mark_test(const op_t* op, run_t* run) noexcept nogil:
 
 cdef bint connmark_test(const op_t* op, run_t* run) noexcept nogil:
     """a: value, mask"""
-    return run.r.conn != NULL and (connmark(run) & op.a[1]) == op.a[0]
+    return run.r.conn != NULL and (connmark(run.ct, run.r.conn) & op.a[1]) == op.a[0]
 
 
 cdef rule_verdict mark_work(const op_t* op, run_t* run) noexcept nogil:
@@ -28,7 +28,7 @@ cdef rule_verdict mark_work(const op_t* op, run_t* run) noexcept nogil:
 
 cdef rule_verdict connmark_work(const op_t* op, run_t* run) noexcept nogil:
     """a: value, mask"""
-    connmark_set(run, <uint32_t>((connmark(run) & ~op.a[1]) ^ op.a[0]))
+    connmark_set(run.ct, run.r.conn, <uint32_t>((connmark(run.ct, run.r.conn) & ~op.a[1]) ^ op.a[0]))
     return RULE_CONTINUE
 
 
