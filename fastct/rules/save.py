@@ -40,6 +40,14 @@ def rule_line(chain, rule, family, counters=False):
     return " ".join(["-A", chain.name, *rule_words(rule, family, counters)])
 
 
+def chain_line(chain, counters=False):
+    """The line of -S of a chain itself."""
+    if chain.policy is None:
+        return f"-N {chain.name}"
+    tail = f" -c {chain.counters.packets} {chain.counters.bytes}" if counters else ""
+    return f"-P {chain.name} {chain.policy}{tail}"
+
+
 def chain_lines(chain, family, counters=False):
     """The lines of -S that a chain's rules make."""
     return [rule_line(chain, rule, family, counters) for rule in chain.rules]
