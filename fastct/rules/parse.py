@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 
 from fastct.rules import names
-from fastct.rules.extension import MATCHES, TARGETS, Use, needed
+from fastct.rules.extension import MATCHES, TARGETS, Use, fold, needed
 from fastct.rules.kinds import Context, number
 from fastct.rules.model import STANDARD, Counters, Header, Network, Rule
 from fastct.rules.words import Failure
@@ -34,6 +34,7 @@ class Parser:
     words: list
     family: int = 4
     chains: set | None = None
+    sets: object = None                             # the ipsets; None when they are not known
     header: Header = field(default_factory=Header)
     sources: list | None = None
     destinations: list | None = None
@@ -184,19 +185,17 @@ class Parser:
 
     def _apply(self, use, option, name, argument):
         extension = use.extension
-        context = Context(extension.name, option.name, self.family, self.header.protocol)
-        key = option.as_option or option.name
-        invert = self.inverted(name)
-        if key in use.values and not option.repeat:
-            raise context.failure('option "--{}" can only be used once.')
-        if invert and not option.invert:
-            raise context.failure('option "--{}" cannot be inverted.')
+        context = Context(extension.name, option.name, self.family, self.header.protocol, self.sets)
         taken = [argument] if argument is not None else []
         while len(taken) < option.kind.count:
+            if taken and (not self.words or self.words[0][:1] in ("-", "!")):
+                raise Failure(f"--{name} requires two args.")
             taken.append(self.take(f"--{name}"))
-        use.values[key] = option.kind.read(taken, context)
+        invert = self.inverted(name)
+        extension.accept(use, option, invert, context)
+        use.values[option.name] = option.kind.read(taken, context)
         if invert:
-            use.inverted.add(key)
+            use.inverted.add(option.name)
 
     # -- the rule
 
@@ -209,12 +208,11 @@ class Parser:
                 raise Failure("! not allowed with multiple source or destination IP addresses")
         rule = Rule(self.header, self.matches, self.target, self.jump, self.goto, self.counters or Counters())
         for use in [*self.matches, *([self.target] if self.target else [])]:
+            use.extension.verify(use, rule)
             needed(use.extension, use)
+            fold(use)
             use.extension.finish(use, rule)
         return [replace(rule, header=replace(self.header, source=source, destination=destination,
                                              inverted=set(self.header.inverted)),
                         counters=replace(rule.counters))
                 for source, destination in product(*networks)]
-
-
-

@@ -19,6 +19,8 @@ class Failure(Exception):
 
     Attributes
     ----------
+    text : str
+        The message as iptables has it: some end in a newline, behind which the hint at its help makes a blank line.
     status : int
         Exit status: 2 for a wrong command line, 1 for what the kernel refuses, 3 for a missing table, 4 for want.
     word : str or None
@@ -28,14 +30,17 @@ class Failure(Exception):
     OTHER, USAGE, VERSION, RESOURCE = 1, 2, 3, 4
 
     def __init__(self, message, status=USAGE, word=None):
-        super().__init__(message)
-        self.status, self.word = status, word
+        super().__init__(message.removesuffix("\n"))
+        self.text, self.status, self.word = message, status, word
 
 
 class Refused(Failure):
-    """The kernel's refusal, in the words iptables has for it."""
+    """The kernel's refusal, in the words iptables has for it: INVALID, or ABSENT for what the kernel has not."""
 
-    def __init__(self, message="Invalid argument. Run `dmesg' for more information."):
+    INVALID = "Invalid argument. Run `dmesg' for more information."
+    ABSENT = "No chain/target/match by that name."
+
+    def __init__(self, message=INVALID):
         super().__init__(message, Failure.OTHER)
 
 
@@ -43,10 +48,8 @@ _PLAIN = re.compile(r"[-_a-zA-Z0-9]*\Z")
 
 
 def quoted(text, always=False):
-    """A word as iptables-save writes it: in quotes when it needs them."""
-    if text and not always and re.search(r"[^\w.,:/+*@%=~^{}()\[\]#-]", text, re.ASCII) is None:
-        return text
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    """A word as iptables-save writes it: in quotes when it has more than letters, digits, ``-`` and ``_``."""
+    return text if _PLAIN.match(text) and not always else '"' + re.sub(r"""[\\"']""", r"\\\g<0>", text) + '"'
 
 
 def split(line):
