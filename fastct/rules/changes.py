@@ -7,11 +7,10 @@ from dataclasses import replace
 from fastct.rules.model import NAME_MAX, POLICIES, STANDARD, Chain, Counters
 from fastct.rules.words import Refused
 
-MISSING = "No chain/target/match by that name."
 NO_SUCH_RULE = "Bad rule (does a matching rule exist in that chain?)."
 
 
-def _chain(table, name, message=MISSING):
+def _chain(table, name, message=Refused.ABSENT):
     if name not in table.chains:
         raise Refused(message)
     return table.chains[name]
@@ -116,7 +115,7 @@ def rename(table, old, name):
         raise Refused("File exists.")
     chain = _chain(table, old)
     if chain.policy is not None:
-        raise Refused(MISSING)
+        raise Refused(Refused.ABSENT)
     if len(name.encode()) > NAME_MAX:
         raise Refused
     del table.chains[old]

@@ -1,5 +1,5 @@
 """What the kernel refuses when a table is handed over to it: jumps in a circle, extensions where they may not stand."""
-from fastct.rules.extension import Place, refuse
+from fastct.rules.extension import Place, admit
 from fastct.rules.model import STANDARD, TABLES, Header
 from fastct.rules.words import Refused
 
@@ -45,6 +45,6 @@ def commit(table, family):
     hooks = hooks_of(table)
     for chain in table.chains.values():
         for rule in chain.rules:
-            place = Place(table.name, frozenset(hooks.get(id(rule), ())))
+            place = Place(table.name, tuple(hooks.get(id(rule), ())), family)
             for use in (*rule.matches, *((rule.target,) if rule.target else ())):
-                refuse(use, rule, place)
+                admit(use, rule, place)

@@ -59,8 +59,8 @@ class CommandLine(Parser):
     """One command line. ``table``: what it is about where no ``-t`` says otherwise; ``restoring``: a line of a file."""
     table_of_options = COMMAND_OPTIONS + RULE_OPTIONS
 
-    def __init__(self, words, family=4, table="filter", restoring=False):
-        super().__init__(words, family)
+    def __init__(self, words, family=4, table="filter", restoring=False, sets=None):
+        super().__init__(words, family, sets)
         self.program = PROGRAMS[family] + ("-restore" if restoring else "")
         self.restoring = restoring
         self.commands = []
@@ -235,7 +235,8 @@ class CommandLine(Parser):
         if self.wait_interval and not self.wait:
             raise Failure("--wait-interval only makes sense with --wait\n")
         if self.table == "nat" and "DROP" in (self.policy, self.jump):
-            raise Failure('\nThe "nat" table is not intended for filtering, the use of DROP is therefore inhibited.\n\n')
+            raise Failure('\nThe "nat" table is not intended for filtering, '
+                          'the use of DROP is therefore inhibited.\n\n')
         super().complete()
         if self.options.take() is not None:
             raise Failure("unknown arguments found on commandline")

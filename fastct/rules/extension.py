@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from fastct.rules.kinds import FLAG, Kind
-from fastct.rules.words import Failure
+from fastct.rules.words import Failure, Refused
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,16 @@ class Extension:
         """The option of that name or alias, or None."""
         return next((o for o in self.options if name == o.name or name in o.alias), None)
 
+    def accept(self, use, option, invert, context):
+        """Check an option against those before it; raises Failure, with libxtables' words."""
+        if option.name in use.values and not option.repeat:
+            raise context.failure('option "--{}" can only be used once.')
+        if invert and not option.invert:
+            raise context.failure('option "--{}" cannot be inverted.')
+
+    def verify(self, use, rule):
+        """Check what iptables checks before it holds the options against their table; raises Failure."""
+
     def finish(self, use, rule):
         """Check what only all options together show, fill in defaults: called when the rule has been read.
 
@@ -74,7 +84,7 @@ class Extension:
         """
 
     def check(self, use, rule, place):
-        """What the kernel refuses beyond tables, hooks and protocols: raises Refused. ``place``: table and hooks."""
+        """What the kernel refuses beyond tables, hooks and protocols: raises Refused. ``place``: a Place."""
 
     def save(self, use):
         """The words of ``-S`` behind the extension's name."""
@@ -94,6 +104,16 @@ MATCHES: dict[tuple[str, int], "Match"] = {}
 TARGETS: dict[tuple[str, int], "Target"] = {}
 
 
+def by_family(name):
+    """Define an extension once for each of its families, where its options differ: ``options_for(family)``."""
+    def define(cls):
+        for family in cls.families:
+            type(cls.__name__, (cls,), {"name": name, "family": family, "families": (family,),
+                                        "options": cls.options_for(family), "__doc__": cls.__doc__})
+        return cls
+    return define
+
+
 def _register(registry, cls):
     for family in cls.families if cls.name else ():
         registry[cls.name, family] = cls()
@@ -110,10 +130,41 @@ class Match(Extension):
 class Target(Extension):
     """What is done to a packet; registered by being defined."""
     terminates: ClassVar[bool] = False    # ends the table for the packet (else the next rule follows)
+    listed: ClassVar[str] = ""            # the name in -L when that is another one
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         _register(TARGETS, cls)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a rule stands: its table, and the hooks from which packets come to its chain."""
+    table: str
+    hooks: tuple
+    family: int = 4
+
+
+def admit(use, rule, place):
+    """Raise Refused if the kernel would not take this extension in this place."""
+    extension, header = use.extension, rule.header
+    if extension.tables is not None and place.table not in extension.tables:
+        raise Refused
+    if extension.hooks is not None and not set(place.hooks) <= set(extension.hooks):
+        raise Refused
+    if extension.protocols is not None and (header.protocol not in extension.protocols or "protocol" in header.inverted):
+        raise Refused
+    extension.check(use, rule, place)
+
+
+def fold(use):
+    """Options that stand for another one become that one: afterwards there is one value, of the other's name."""
+    for option in use.extension.options:
+        if option.as_option and option.name in use.values:
+            use.values[option.as_option] = use.values.pop(option.name)
+            if option.name in use.inverted:
+                use.inverted.remove(option.name)
+                use.inverted.add(option.as_option)
 
 
 def needed(extension, use):
@@ -121,16 +172,13 @@ def needed(extension, use):
     for option in extension.options:
         if option.name not in use.values:
             if option.needed:
-                raise Failure(f'{extension.name}: option "--{option.name}" must be specified')
+                raise Failure(f'{extension.name}: option "--{option.name}" must be specified\n')
             continue
         for other in option.requires:
             if other not in use.values:
-                raise Failure(f'{extension.name}: option "--{option.name}" also requires "--{other}".')
+                raise Failure(f'{extension.name}: option "--{option.name}" also requires "--{other}".\n')
         for other in option.excludes:
             if other in use.values:
-                raise Failure(f'{extension.name}: option "--{option.name}" cannot be used together with "--{other}".')
+                raise Failure(f'{extension.name}: option "--{option.name}" cannot be used together with "--{other}".\n')
     if sum(name in use.values for name in extension.at_most_one) > 1:
         raise Failure(f"{extension.name}: At most one action is possible")
-
-
-

@@ -17,10 +17,11 @@ class Context:
     option: str
     family: int = 4
     protocol: int = 0
+    sets: object = None         # the ipsets there are (``sets.Sets``); None when they are not known
 
     def failure(self, text):
         """A Failure in libxtables' words: ``{0}`` is the option."""
-        return Failure(f"{self.extension}: {text.format(self.option)}")
+        return Failure(f"{self.extension}: {text.format(self.option)}\n")
 
 
 class Kind:
@@ -100,21 +101,26 @@ class NumberRange(Kind):
 
 @dataclass(frozen=True)
 class Text(Kind):
-    """Any text up to ``most`` characters; ``always``: in quotes even where it needs none."""
+    """Any text up to ``most`` characters; ``always``: in quotes even where it needs none; ``raw``: never in quotes.
+
+    What goes beyond ``cut`` characters is left out.
+    """
     least: int = 0
     most: int = 0
     always: bool = False
+    cut: int | None = None
+    raw: bool = False
     count = 1
 
     def read(self, words, context):
         if len(words[0]) < self.least:
-            raise Failure(f"Argument must have a minimum length of {self.least} characters")
+            raise Failure(f"Argument must have a minimum length of {self.least} characters\n")
         if self.most and len(words[0]) > self.most:
-            raise Failure(f"Argument must have a maximum length of {self.most} characters")
-        return str(words[0])
+            raise Failure(f"Argument must have a maximum length of {self.most} characters\n")
+        return str(words[0])[:self.cut]
 
     def write(self, value):
-        return (quoted(value, self.always),)
+        return (value if self.raw else quoted(value, self.always),)
 
 
 @dataclass(frozen=True)

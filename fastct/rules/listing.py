@@ -23,10 +23,11 @@ def figure(value, exact):
     """A counter: in full, or rounded to what fits with K, M, G or T behind."""
     if exact or value <= LARGEST:
         return str(value)
-    for suffix in SUFFIXES:
-        value = (value + 500) % (1 << 64) // 1000
-        if value <= 9999 or suffix == SUFFIXES[-1]:
-            return f"{value}{suffix}"
+    suffixes = iter(SUFFIXES)
+    suffix = ""
+    while not suffix or (value > 9999 and suffix != SUFFIXES[-1]):
+        value, suffix = (value + 500) % (1 << 64) // 1000, next(suffixes)
+    return f"{value}{suffix}"
 
 
 def _bang(header, attribute, otherwise=" "):
@@ -61,6 +62,10 @@ def _extensions(rule, numeric):
         yield f" {text}" if text else ""
 
 
+def _target(rule):
+    return (rule.target.extension.listed if rule.target else "") or rule.jump
+
+
 def rule_row(rule, number, family, style):
     """The line of -L of a rule."""
     header, numeric = rule.header, style.numeric
@@ -69,7 +74,8 @@ def rule_row(rule, number, family, style):
         width = 8 if style.exact else 5
         for value in (rule.counters.packets, rule.counters.bytes):
             parts.append(f"{figure(value, style.exact):>{width}} ")
-    parts += [f"{rule.jump:<9} ", _bang(header, "protocol"), f"{_protocol(header, numeric):<4} ", _fragment(header), " "]
+    parts += [f"{_target(rule):<9} ", _bang(header, "protocol"), f"{_protocol(header, numeric):<4} ",
+              _fragment(header), " "]
     if style.verbose:
         parts += [f" {_interface(header, side, numeric):<6}" for side in ("in_interface", "out_interface")] + [" "]
     for side in ("source", "destination"):
@@ -81,7 +87,7 @@ def rule_echo(rule, family):
     """The line that -v has for a rule that is added or deleted."""
     header = rule.header
     return "".join([
-        f"{rule.jump} ", _bang(header, "protocol"), _protocol(header, False), " opt ", _fragment(header),
+        f"{_target(rule)} ", _bang(header, "protocol"), _protocol(header, False), " opt ", _fragment(header),
         f" in {_interface(header, 'in_interface', True)} out {_interface(header, 'out_interface', True)} ",
         f"{_bang(header, 'source')}{_address(header.source, family, True)} ",
         f"{_bang(header, 'destination')}-> {_address(header.destination, family, True)}  ",

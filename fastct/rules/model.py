@@ -126,7 +126,7 @@ class Table:
 
 
 class Ruleset:
-    """The tables of one family (4 or 6), those that are in use, by name, the one that came last first as Linux has them."""
+    """The tables of one family (4 or 6), those that are in use, by name; the one that came last is first."""
 
     def __init__(self, family=4):
         self.family = family

@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import product
 
 from fastct.rules import names
-from fastct.rules.extension import MATCHES, TARGETS, Use, needed
+from fastct.rules.extension import MATCHES, TARGETS, Use, fold, needed
 from fastct.rules.kinds import Context
 from fastct.rules.model import NAME_MAX, STANDARD, Counters, Header, Network, Rule
 from fastct.rules.options import MISSING, NO, PLAIN, UNKNOWN, YES, Long, Options
@@ -36,14 +36,14 @@ def no_target(name):
 
 
 class Parser:
-    """Reads one rule."""
+    """Reads one rule. ``sets``: the ipsets there are; None when they are not known."""
     table_of_options = RULE_OPTIONS
 
-    def __init__(self, words, family=4):
+    def __init__(self, words, family=4, sets=None):
         rows = self.table_of_options
         self._base = [Long(name, argument, letter) for letter, long_names, argument in rows for name in long_names]
         self.options = Options(words, {letter: argument for letter, _, argument in rows if letter != "0"}, self._base)
-        self.family = family
+        self.family, self.sets = family, sets
         self.header = Header()
         self.networks = {"s": None, "d": None}      # the texts behind -s and -d
         self.matches, self.target = [], None
@@ -128,8 +128,8 @@ class Parser:
         if len(argument) > INTERFACE_MAX:
             raise Failure(f"interface name `{argument}' must be shorter than IFNAMSIZ ({INTERFACE_MAX})", word=argument)
         if "/" in argument or " " in argument:
-            self.warnings.append(f"Warning: weird character in interface `{argument}' ('/' and ' ' are not allowed by the "
-                                 "kernel).")
+            self.warnings.append(f"Warning: weird character in interface `{argument}' "
+                                 "('/' and ' ' are not allowed by the kernel).")
         setattr(self.header, attribute, "" if argument == "+" else str(argument))
 
     def _i(self, argument):
@@ -204,19 +204,17 @@ class Parser:
         use = self.target
         if use is None or use.extension is not extension:
             use = next(use for use in reversed(self.matches) if use.extension is extension)
-        context = Context(extension.name, option.said or option.name, self.family, self.header.protocol,
-                          "protocol" in self.header.inverted)
-        if (option.as_option or option.name) in use.values and not option.repeat:
-            raise Failure(option.again) if option.again else context.failure('option "--{}" can only be used once.')
-        if self.invert and not option.invert:
-            raise context.failure('option "--{}" cannot be inverted.')
+        context = Context(extension.name, option.name, self.family, self.header.protocol, self.sets)
         taken = [found.argument] if option.kind.count else []
         while len(taken) < option.kind.count:
             word = self.options.extra()
             if word is None:
-                raise Failure(option.kind.wants, word=found.word)
+                raise Failure(f"--{option.name} requires two args.", word=found.word)
             taken.append(word)
-        extension.take(use, option, option.kind.read(taken, context), self.invert)
+        extension.accept(use, option, self.invert, context)
+        use.values[option.name] = option.kind.read(taken, context)
+        if self.invert:
+            use.inverted.add(option.name)
 
     # -- the rule
 
@@ -227,8 +225,9 @@ class Parser:
         """Let the extensions look at what they were given; raises Failure."""
         rule = self._rule()
         for use in [*self.matches, *([self.target] if self.target else [])]:
-            use.extension.verify(use)
+            use.extension.verify(use, rule)
             needed(use.extension, use)
+            fold(use)
             use.extension.finish(use, rule)
 
     def rules(self):

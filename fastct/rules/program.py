@@ -107,7 +107,7 @@ def execute(line, table, terminal):
     for letter in sorted(line.commands, key="LSZz".find):       # a list shows what was there before
         if letter in "LS":
             if line.chain is not None and line.chain not in table.chains:
-                raise Refused(changes.MISSING)
+                raise Refused(Refused.ABSENT)
             (_list if letter == "L" else _list_rules)(line, table, terminal)
         elif letter in ON_CHAINS:
             _on_chains(letter, line, table, terminal)
@@ -135,8 +135,8 @@ def complain(failure, program, terminal, line=None):
     if isinstance(failure, Refused):
         terminal.warn(f"{program}: {failure}" if line is None else f"{program}: line {line} failed")
         return failure.status
-    if str(failure):
-        terminal.warn(str(failure) if failure.bare else f"{program} {VERSION}: {failure}")
+    if failure.text:
+        terminal.warn(failure.text if failure.bare else f"{program} {VERSION}: {failure.text}")
     if failure.status == Failure.USAGE:
         if line is not None:
             terminal.warn(f"Error occurred at line: {line}")
@@ -147,9 +147,9 @@ def complain(failure, program, terminal, line=None):
 
 
 def iptables(words, ruleset):
-    """Run ``iptables WORDS`` (``ip6tables`` where the ruleset's family is 6) on a ruleset, which it changes if all goes well.
+    """Run ``iptables WORDS`` (``ip6tables`` where the ruleset's family is 6) on a ruleset; returns an Outcome.
 
-    Returns an Outcome.
+    The ruleset is changed only if all goes well.
     """
     terminal, status = Terminal(), 0
     program = PROGRAMS[ruleset.family]

@@ -19,6 +19,8 @@ class Failure(Exception):
 
     Attributes
     ----------
+    text : str
+        The message as iptables has it: some end in a newline, behind which the hint at its help makes a blank line.
     status : int
         Exit status: 2 for a wrong command line, 1 for what the kernel refuses, 3 for a missing table, 4 for want.
     word : str or None
@@ -30,14 +32,17 @@ class Failure(Exception):
     OTHER, USAGE, VERSION, RESOURCE = 1, 2, 3, 4
 
     def __init__(self, message, status=USAGE, word=None, bare=False):
-        super().__init__(message)
-        self.status, self.word, self.bare = status, word, bare
+        super().__init__(message.removesuffix("\n"))
+        self.text, self.status, self.word, self.bare = message, status, word, bare
 
 
 class Refused(Failure):
-    """The refusal of the kernel, or of the library that talks to it, in the words iptables has for it."""
+    """What the kernel refuses, or the library that talks to it: INVALID, ABSENT for what is not there, …."""
 
-    def __init__(self, message="Invalid argument. Run `dmesg' for more information."):
+    INVALID = "Invalid argument. Run `dmesg' for more information."
+    ABSENT = "No chain/target/match by that name."
+
+    def __init__(self, message=INVALID):
         super().__init__(message, Failure.OTHER)
 
 
@@ -55,8 +60,8 @@ def quoted(text, always=False):
 def split(line):
     """The words of a line of iptables-save text, as a list of Word.
 
-    Blanks part words. A ``"`` opens a quote, in which ``\\`` stands before what is meant as it is; the one that closes it
-    ends the word, too. A quote that stays open goes to the end of the line.
+    Blanks part words. A ``"`` opens a quote, in which ``\\`` stands before what is meant as it is; the one that closes
+    it ends the word, too. A quote that stays open goes to the end of the line.
     """
     words, current, start, quote, escaped = [], [], None, False, False
     for column, char in enumerate(line, 1):
