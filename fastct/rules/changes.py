@@ -47,13 +47,24 @@ def substitute(table, name, rule, number):
     chain.rules[number - 1] = rule
 
 
+def _asked(rule):
+    """A rule for comparison: interfaces ``+`` are any."""
+    header = rule.header
+    if "+" not in (header.in_interface, header.out_interface):
+        return rule
+    names = {side: getattr(header, side).removeprefix("+") for side in ("in_interface", "out_interface")}
+    return replace(rule, header=replace(header, **names))
+
+
 def find(table, name, rule):
     """-C: the number of the first rule that is the same."""
     chain = _chain(table, name, NO_SUCH_RULE)
     _jumps(table, rule)
-    if rule not in chain.rules:
+    wanted = _asked(rule)
+    number = next((number for number, other in enumerate(chain.rules, 1) if _asked(other) == wanted), None)
+    if number is None:
         raise Refused(NO_SUCH_RULE)
-    return chain.rules.index(rule) + 1
+    return number
 
 
 def delete(table, name, rule):

@@ -33,7 +33,7 @@ class Header:
     ----------
     source, destination : Network
     in_interface, out_interface : str
-        A name, or its beginning and ``+``; "": any.
+        A name, or its beginning and ``+``; "": any (so is "+", which iptables lists but does not save).
     protocol : int
         0: any.
     fragment : bool
@@ -112,6 +112,10 @@ class Table:
         names = list(self.chains)
         names[base:] = sorted(names[base:], key=str.encode)
         self.chains = {name: self.chains[name] for name in names}
+
+    def drop_user_chains(self):
+        """Be without any chain of a user's."""
+        self.chains = {name: chain for name, chain in self.chains.items() if chain.policy is not None}
 
     def copy(self):
         """A table to change; the rules, which nobody changes, are shared."""

@@ -130,7 +130,7 @@ class Parser:
         if "/" in argument or " " in argument:
             self.warnings.append(f"Warning: weird character in interface `{argument}' "
                                  "('/' and ' ' are not allowed by the kernel).")
-        setattr(self.header, attribute, "" if argument == "+" else str(argument))
+        setattr(self.header, attribute, str(argument))
 
     def _i(self, argument):
         self._interface("i", "in_interface", argument)

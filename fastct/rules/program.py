@@ -1,5 +1,5 @@
 """The program iptables: a command line is read, done to a copy of its table, checked as the kernel does, and kept."""
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fastct.rules import changes, check, listing, save
 from fastct.rules.commands import PROGRAMS, VERSION, WITH_RULE, CommandLine, Finished
@@ -24,6 +24,10 @@ class Terminal:
         """Lines on standard error."""
         self.err += [f"{line}\n" for line in lines]
 
+    def outcome(self, status):
+        """The Outcome with which a program ends."""
+        return Outcome("".join(self.out), "".join(self.err), status)
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -45,7 +49,7 @@ def _each(rules, change):
         raise refused
 
 
-def _with_rules(line, table, terminal):
+def _with_rules(line, table, terminal, origin):
     number = line.number
     act = {
         "A": lambda rule: changes.append(table, line.chain, rule),
@@ -61,7 +65,7 @@ def _with_rules(line, table, terminal):
         act(rule)
 
     warned = []
-    resolved = [resolve(rule, table.chains, warned.append) for rule in line.made]
+    resolved = [resolve(replace(rule, line=origin), table.chains, warned.append) for rule in line.made]
     terminal.warn(*warned[:1])
     _each(resolved, echo_and_act)
 
@@ -99,10 +103,10 @@ def _on_chains(letter, line, table, terminal):
     _each(every if line.chain is None else [line.chain], act)
 
 
-def execute(line, table, terminal):
-    """Do to a table what a command line says; raises Failure."""
+def execute(line, table, terminal, origin=None):
+    """Do to a table what a command line says; raises Failure. ``origin``: where it stands in a file."""
     if line.commands[0] in WITH_RULE:
-        _with_rules(line, table, terminal)
+        _with_rules(line, table, terminal, origin)
         return
     for letter in sorted(line.commands, key="LSZz".find):       # a list shows what was there before
         if letter in "LS":
@@ -169,4 +173,4 @@ def iptables(words, ruleset):
         terminal.out.append(end.text)
     except Failure as failure:
         status = complain(failure, program, terminal)
-    return Outcome("".join(terminal.out), "".join(terminal.err), status)
+    return terminal.outcome(status)

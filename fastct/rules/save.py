@@ -12,6 +12,8 @@ def _header_words(header, family):
             value = names.network_text(value, family) if value.mask or attribute in header.inverted else ""
         elif attribute == "protocol":
             value = names.protocol_name(value) if value else ""
+        elif value == "+":
+            value = ""
         if not value:
             continue
         if attribute in header.inverted:
