@@ -68,6 +68,10 @@ class Options:
         """Leave out what is left."""
         self.at, self._cluster = len(self.words), ""
 
+    def rest(self):
+        """What is left, when there are no more options."""
+        return self.words[self.at:]
+
     def take(self):
         """The next word whatever it is; None at the end."""
         if self.at == len(self.words):

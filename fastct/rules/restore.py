@@ -5,6 +5,7 @@
     [5:420] -A INPUT -j DROP       any command line, with counters or without
     COMMIT
 """
+import io
 import re
 from dataclasses import dataclass
 
@@ -15,15 +16,14 @@ from fastct.rules.names import counter
 from fastct.rules.words import Failure, Refused, Word, split
 
 
-
 @dataclass(frozen=True)
 class How:
     """Options of iptables-restore.
 
     Attributes
     ----------
-    counters : bool
-        -c: take over the counters.
+    counters : bool or None
+        -c: take over the counters, which all policies must have then. None: take over those that there are.
     test : bool
         -t: change nothing.
     noflush : bool
@@ -33,7 +33,7 @@ class How:
     table : str or None
         -T: only this table.
     """
-    counters: bool = False
+    counters: bool | None = False
     test: bool = False
     noflush: bool = False
     verbose: bool = False
@@ -61,7 +61,7 @@ class Reader:
 
     def read(self, text):
         """All lines; raises Failure or Finished."""
-        for line in text.splitlines(keepends=True):
+        for line in io.StringIO(text, newline="\n"):
             self.number += 1
             if not self._line(line) and (self.how.table is None or self.how.table == self.named):
                 raise Refused
@@ -134,7 +134,7 @@ class Reader:
 
     def _policy(self, name, policy, text):
         counters = Counters()
-        if self.how.counters:
+        if self.how.counters or (self.how.counters is None and text):
             counters = _counters(text) if text else None
             if counters is None:
                 raise Failure(f"invalid policy counters for chain '{name}'", word=text or name)
@@ -166,7 +166,7 @@ class Reader:
         if not colon or not bracket:
             raise Failure(f"Bad line {self.number}: need {']' if colon else ':'}")
         words = split(" " * (len(line) - len(rest)) + rest)
-        return ["--set-counters", Word.at(packets, 2), octets, *words] if self.how.counters else words
+        return ["--set-counters", Word.at(packets, 2), octets, *words] if self.how.counters is not False else words
 
 
 def _parts(line):
