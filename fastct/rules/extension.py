@@ -4,7 +4,7 @@ An extension is one subclass of ``Match`` or ``Target`` and registers itself by 
 
     class Ttl(Match):
         name, families = "ttl", (4,)
-        options = (Option("ttl-eq", Number(8), invert=True), Option("ttl-lt", Number(8)), Option("ttl-gt", Number(8)))
+        options = (Option("ttl-eq", Number(8), invert=True), Option("ttl-lt", Number(8)), …)
         at_most_one = ("ttl-eq", "ttl-lt", "ttl-gt")
 
         def show(self, use, numeric): ...      # the text of -L; that of -S comes from the table of options
@@ -12,7 +12,7 @@ An extension is one subclass of ``Match`` or ``Target`` and registers itself by 
 A rule holds a ``Use`` of it: the values of the options that were given, in one canonical form, so that two rules are the
 same rule when they are equal.
 """
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from fastct.rules.kinds import FLAG, Kind
@@ -31,6 +31,12 @@ class Option:
     requires: tuple = ()          # options that it needs
     alias: tuple = ()             # other names
     as_option: str = ""           # stands for this option; ``kind`` reads the value for that one
+
+
+def exclusive(*options):
+    """Options of which only one may be given: each excludes those behind it."""
+    return tuple(replace(option, excludes=tuple(other.name for other in options[at:]))
+                 for at, option in enumerate(options, 1))
 
 
 @dataclass
@@ -152,19 +158,17 @@ def admit(use, rule, place):
         raise Refused
     if extension.hooks is not None and not set(place.hooks) <= set(extension.hooks):
         raise Refused
-    if extension.protocols is not None and (header.protocol not in extension.protocols or "protocol" in header.inverted):
+    protocol = None if "protocol" in header.inverted else header.protocol
+    if extension.protocols is not None and protocol not in extension.protocols:
         raise Refused
     extension.check(use, rule, place)
 
 
 def fold(use):
     """Options that stand for another one become that one: afterwards there is one value, of the other's name."""
-    for option in use.extension.options:
-        if option.as_option and option.name in use.values:
-            use.values[option.as_option] = use.values.pop(option.name)
-            if option.name in use.inverted:
-                use.inverted.remove(option.name)
-                use.inverted.add(option.as_option)
+    stands_for = {option.name: option.as_option or option.name for option in use.extension.options}
+    use.values = {stands_for[name]: value for name, value in use.values.items()}
+    use.inverted = {stands_for[name] for name in use.inverted}
 
 
 def needed(extension, use):
