@@ -4,7 +4,7 @@ They work on a table that nobody else sees yet (``Table.copy``); ``check.commit`
 """
 from dataclasses import replace
 
-from fastct.rules.model import NAME_MAX, POLICIES, STANDARD, Chain, Counters
+from fastct.rules.model import NAME_MAX, POLICIES, STANDARD, STANDARD_NAME, Chain, Counters
 from fastct.rules.words import Refused
 
 NO_SUCH_RULE = "Bad rule (does a matching rule exist in that chain?)."
@@ -63,7 +63,7 @@ def find(table, name, rule):
     wanted = _asked(rule)
     number = next((number for number, other in enumerate(chain.rules, 1) if _asked(other) == wanted), None)
     if number is None:
-        raise Refused(NO_SUCH_RULE)
+        raise Refused(NO_SUCH_RULE if rule.target is None and rule.jump != STANDARD_NAME else Refused.ABSENT)
     return number
 
 
@@ -143,4 +143,4 @@ def set_policy(table, name, policy, counters=None):
         raise Refused("Bad built-in chain name.")
     if policy not in POLICIES:
         raise Refused("Bad policy name. Run `dmesg' for more information.")
-    chain.policy, chain.counters = policy, counters or Counters()
+    chain.policy, chain.counters, chain.given = policy, counters or Counters(), True

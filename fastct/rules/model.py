@@ -15,6 +15,7 @@ TABLES = {
 }
 POLICIES = ("ACCEPT", "DROP")
 STANDARD = ("ACCEPT", "DROP", "QUEUE", "RETURN")
+STANDARD_NAME = "standard"      # what iptables calls the extension behind those; no rule with it as a target is taken
 NAME_MAX = 28       # bytes of the name of a chain or target
 
 
@@ -87,11 +88,15 @@ class Rule:
 
 @dataclass
 class Chain:
-    """A chain: ``policy`` is None for a user's own, which has no counters either."""
+    """A chain: ``policy`` is None for a user's own, which has no counters either.
+
+    ``given``: its counters were named since the table was last handed over.
+    """
     name: str
     policy: str | None = None
     counters: Counters = field(default_factory=Counters, compare=False)
     rules: list[Rule] = field(default_factory=list)
+    given: bool = field(default=False, compare=False)
 
 
 class Table:
@@ -112,10 +117,6 @@ class Table:
         names = list(self.chains)
         names[base:] = sorted(names[base:], key=str.encode)
         self.chains = {name: self.chains[name] for name in names}
-
-    def drop_user_chains(self):
-        """Be without any chain of a user's."""
-        self.chains = {name: chain for name, chain in self.chains.items() if chain.policy is not None}
 
     def copy(self):
         """A table to change; the rules, which nobody changes, are shared."""

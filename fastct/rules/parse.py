@@ -11,7 +11,7 @@ from itertools import product
 from fastct.rules import names
 from fastct.rules.extension import MATCHES, TARGETS, Use, fold, needed
 from fastct.rules.kinds import Context
-from fastct.rules.model import NAME_MAX, STANDARD, Counters, Header, Network, Rule
+from fastct.rules.model import NAME_MAX, STANDARD, STANDARD_NAME, Counters, Header, Network, Rule
 from fastct.rules.options import MISSING, NO, PLAIN, UNKNOWN, YES, Long, Options
 from fastct.rules.words import Failure
 
@@ -248,6 +248,8 @@ def resolve(rule, chains, warn):
     if rule.jump in chains and rule.target is not None:
         warn(f"Warning: using chain {rule.jump}, not extension")
         return replace(rule, target=None)
-    if not rule.jump or rule.target is not None or rule.jump in chains or (rule.jump in STANDARD and not rule.goto):
+    if not rule.jump or rule.target is not None or rule.jump in chains:
+        return rule
+    if not rule.goto and rule.jump in (STANDARD_NAME, *STANDARD):
         return rule
     raise Failure(f"goto '{rule.jump}' is not a chain", word=rule.jump) if rule.goto else no_target(rule.jump)
