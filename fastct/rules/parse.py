@@ -45,6 +45,7 @@ class Parser:
     counters: Counters | None = None
     invert: bool = False
     seen: set = field(default_factory=set)          # letters of header options so far
+    warnings: list = field(default_factory=list)    # what iptables says besides, on its standard error
 
     # -- words
 
@@ -147,9 +148,15 @@ class Parser:
         self.once("j")
         self.inverted("j", allowed=False)
         self.jump = str(argument)
-        if argument in STANDARD or (self.chains is not None and argument in self.chains):
+        if self._is_chain(argument):
             return
-        self.target = Use(self.load(TARGETS, "target", argument))
+        if (argument, self.family) in TARGETS:     # else it is said when the rule's other words are known to be right
+            self.target = Use(TARGETS[argument, self.family])
+            if self.target.extension.absent:
+                self.warnings.append(f"Warning: Extension {argument} revision 0 not supported, missing kernel module?")
+
+    def _is_chain(self, name):
+        return name in STANDARD or (self.chains is not None and name in self.chains)
 
     def _g(self, argument):
         self.once("j")
@@ -193,6 +200,8 @@ class Parser:
             taken.append(self.take(f"--{name}"))
         invert = self.inverted(name)
         extension.accept(use, option, invert, context)
+        if option.warning:
+            self.warnings.append(option.warning)
         use.values[option.name] = option.kind.read(taken, context)
         if invert:
             use.inverted.add(option.name)
@@ -206,6 +215,8 @@ class Parser:
         for name, found in zip(("source", "destination"), networks, strict=True):
             if name in self.header.inverted and len(found) > 1:
                 raise Failure("! not allowed with multiple source or destination IP addresses")
+        if self.jump and not self.goto and self.target is None and not self._is_chain(self.jump):
+            self.load(TARGETS, "target", self.jump)
         rule = Rule(self.header, self.matches, self.target, self.jump, self.goto, self.counters or Counters())
         for use in [*self.matches, *([self.target] if self.target else [])]:
             use.extension.verify(use, rule)
