@@ -196,7 +196,7 @@ class Parser:
         taken = [argument] if argument is not None else []
         while len(taken) < option.kind.count:
             if taken and (not self.words or self.words[0][:1] in ("-", "!")):
-                raise Failure(f"--{name} requires two args.")
+                raise Failure(f"--{option.as_option or option.name} requires two args.")
             taken.append(self.take(f"--{name}"))
         invert = self.inverted(name)
         extension.accept(use, option, invert, context)

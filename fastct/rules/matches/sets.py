@@ -62,8 +62,7 @@ class SetOption(Option):
     def accept(self, use, invert):
         """Raise Failure in the words of these two."""
         name = self.as_option or self.name
-        if self.once and any(name == (option.as_option or option.name) for option in
-                             map(use.extension.option, use.values)):
+        if self.once and any(name in (given, use.extension.option(given).as_option) for given in use.values):
             raise Failure(f"--{name} can be specified only once")
 
 
