@@ -1,5 +1,6 @@
 """Names and addresses as iptables reads and prints them."""
 import ipaddress
+import re
 import socket
 
 from fastct.rules.kinds import number
@@ -33,6 +34,15 @@ def protocol(text):
     if found is None:
         raise Failure(f'unknown protocol "{text.lower()}" specified', word=text)
     return found
+
+
+def counter(text):
+    """The number that a text begins with, as a counter of 64 bits; None without one. (sscanf's ``%llu``.)"""
+    found = re.match(r"\s*([-+]?)(\d+)", text, re.ASCII)
+    if not found:
+        return None
+    value = min(int(found[2]), (1 << 64) - 1)
+    return -value % (1 << 64) if found[1] == "-" else value
 
 
 def protocol_name(value):
