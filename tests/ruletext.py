@@ -1,7 +1,7 @@
 """A rule's words through fastct: what it makes of them, or what it says instead."""
 from fastct.rules.extension import Place, admit
 from fastct.rules.model import TABLES
-from fastct.rules.parse import Parser
+from fastct.rules.parse import Parser, resolve
 
 
 def read(words, family=4, sets=None):
@@ -10,7 +10,7 @@ def read(words, family=4, sets=None):
     parser.read()
     parser.complete()
     rule, = parser.rules()
-    return rule
+    return resolve(rule, (), parser.warnings.append)
 
 
 def uses(rule):

@@ -31,6 +31,7 @@ class Option:
     requires: tuple = ()          # options that it needs
     alias: tuple = ()             # other names
     as_option: str = ""           # stands for this option; ``kind`` reads the value for that one
+    warning: str = ""             # what iptables says to whoever uses it
 
 
 def exclusive(*options):
@@ -64,6 +65,7 @@ class Extension:
     families: ClassVar[tuple] = (4, 6)
     options: ClassVar[tuple] = ()
     at_most_one: ClassVar[tuple] = ()     # options of which at most one may be given
+    absent: ClassVar[bool] = False        # iptables has it, the kernel has not
     # Where the kernel takes it: None is anywhere.
     tables: ClassVar[tuple | None] = None
     hooks: ClassVar[tuple | None] = None
@@ -154,6 +156,8 @@ class Place:
 def admit(use, rule, place):
     """Raise Refused if the kernel would not take this extension in this place."""
     extension, header = use.extension, rule.header
+    if extension.absent:
+        raise Refused(Refused.ABSENT)
     if extension.tables is not None and place.table not in extension.tables:
         raise Refused
     if extension.hooks is not None and not set(place.hooks) <= set(extension.hooks):

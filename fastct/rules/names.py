@@ -22,7 +22,7 @@ _PROTOCOLS = {
     133: ("fc",), 135: ("mobility-header", "ipv6-mh", "mh"), 136: ("udplite",), 137: ("mpls-in-ip",), 138: ("manet",),
     139: ("hip",), 140: ("shim6",), 141: ("wesp",), 142: ("rohc",), 143: ("ethernet",),
 }
-_PROTOCOL_NUMBERS = {name: value for value, names in _PROTOCOLS.items() for name in names}
+PROTOCOL_NUMBERS = {name: value for value, names in _PROTOCOLS.items() for name in names}
 
 
 def protocol(text):
@@ -30,7 +30,7 @@ def protocol(text):
     value, rest = number(text)
     if value is not None and not rest and value <= 255:
         return value
-    found = _PROTOCOL_NUMBERS.get(text.lower())
+    found = PROTOCOL_NUMBERS.get(text.lower())
     if found is None:
         raise Failure(f'unknown protocol "{text.lower()}" specified', word=text)
     return found

@@ -195,6 +195,8 @@ class Parser:
         found = TARGETS.get((argument, self.family))
         if found is not None:
             self.target = self._use(found)
+            if found.absent:
+                self.warnings.append(f"Warning: Extension {argument} revision 0 not supported, missing kernel module?")
 
     def _g(self, argument):
         self._jump(argument)
@@ -209,9 +211,11 @@ class Parser:
         while len(taken) < option.kind.count:
             word = self.options.extra()
             if word is None:
-                raise Failure(f"--{option.name} requires two args.", word=found.word)
+                raise Failure(f"--{option.as_option or option.name} requires two args.", word=found.word)
             taken.append(word)
         extension.accept(use, option, self.invert, context)
+        if option.warning:
+            self.warnings.append(option.warning)
         use.values[option.name] = option.kind.read(taken, context)
         if self.invert:
             use.inverted.add(option.name)

@@ -40,17 +40,13 @@ class Delay(Kind):
 
 
 class Led(Target):
-    """Kernels without lamps have not got it."""
-    name = "LED"
+    name, absent = "LED", True          # kernels without lamps have not got it
     options = (Option("led-trigger-id", Text(most=16, always=True), needed=True), Option("led-delay", Delay()),
                Option("led-always-blink"))
 
     def finish(self, use, rule):
         if use.get("led-delay") == 0:
             del use.values["led-delay"]
-
-    def check(self, use, rule, place):
-        raise Refused(Refused.ABSENT)
 
     def show(self, use, numeric):
         delay = use.get("led-delay", 0)
@@ -144,8 +140,7 @@ class ClusterMac(Kind):
 
 
 class Clusterip(Target):
-    """Linux has done without it since 6.12."""
-    name, families = "CLUSTERIP", (4,)
+    name, families, absent = "CLUSTERIP", (4,), True        # taken out of Linux in 6.3
     options = (Option("new"), Option("hashmode", HashMode()), Option("clustermac", ClusterMac()),
                Option("total-nodes", Number(high=16)), Option("local-node", Number(high=16)),
                Option("hash-init", Number()))
@@ -154,9 +149,6 @@ class Clusterip(Target):
         whole = all(name in use for name in ("new", "hashmode", "clustermac", "total-nodes", "local-node"))
         if use.values and not whole:
             raise Failure("CLUSTERIP target: Invalid parameter combination")
-
-    def check(self, use, rule, place):
-        raise Refused(Refused.ABSENT)
 
     def show(self, use, numeric):
         words = ["CLUSTERIP"]

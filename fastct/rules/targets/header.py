@@ -104,7 +104,7 @@ class Hl(_Hops):
 
 
 class Ecn(Target):
-    """``ecn-tcp-ece``, ``ecn-tcp-cwr`` and ``ecn-ip-ect``: what the bits become; --ecn-tcp-remove is both of TCP's 0."""
+    """``ecn-tcp-ece``, ``ecn-tcp-cwr``, ``ecn-ip-ect``: what the bits become; --ecn-tcp-remove is both of TCP's 0."""
     name, families, tables = "ECN", (4,), ("mangle",)
     tcp = ("ecn-tcp-ece", "ecn-tcp-cwr")
     options = (Option("ecn-tcp-remove", excludes=("ecn-tcp-cwr", "ecn-tcp-ece")),
