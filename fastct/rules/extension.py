@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from fastct.rules.kinds import FLAG, Kind
-from fastct.rules.words import Failure
+from fastct.rules.words import Failure, Refused
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,8 @@ class Option:
     requires: tuple = ()          # options that it needs
     alias: tuple = ()             # other names
     as_option: str = ""           # stands for this option; ``kind`` reads the value for that one
+    said: str = ""                # its name in libxtables' errors
+    again: str = ""               # the error when it is given twice
 
 
 @dataclass
@@ -52,11 +54,20 @@ class Use:
         return text if name in self.inverted else ""
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a rule stands: its table, the hooks its chain can be reached from, and what other rules have brought along."""
+    table: str
+    hooks: frozenset = frozenset()
+    estimators: frozenset = frozenset()     # names that RATEEST targets of this machine measure
+
+
 class Extension:
     """A match or target: one row of the registry."""
     name: ClassVar[str] = ""
     families: ClassVar[tuple] = (4, 6)
     options: ClassVar[tuple] = ()
+    order: ClassVar[tuple] = ()           # names of the options as -S has them, where ``options`` are in another order
     at_most_one: ClassVar[tuple] = ()     # options of which at most one may be given
     # Where the kernel takes it: None is anywhere.
     tables: ClassVar[tuple | None] = None
@@ -66,6 +77,16 @@ class Extension:
     def option(self, name):
         """The option of that name or alias, or None."""
         return next((o for o in self.options if name == o.name or name in o.alias), None)
+
+    def take(self, use, option, value, inverted):
+        """An option has been read: note its value."""
+        key = option.as_option or option.name
+        use.values[key] = value
+        if inverted:
+            use.inverted.add(key)
+
+    def verify(self, use):
+        """Check what iptables checks before the table of options. Raises Failure, with iptables' words."""
 
     def finish(self, use, rule):
         """Check what only all options together show, fill in defaults: called when the rule has been read.
@@ -79,7 +100,7 @@ class Extension:
     def save(self, use):
         """The words of ``-S`` behind the extension's name."""
         words = []
-        for option in self.options:
+        for option in map(self.option, self.order) if self.order else self.options:
             if option.name in use.values and not option.as_option:
                 words += ["!"] if option.name in use.inverted else []
                 words += [f"--{option.name}", *option.kind.write(use.values[option.name])]
@@ -118,19 +139,30 @@ class Target(Extension):
 
 def needed(extension, use):
     """Raise Failure for a rule of the table of options that ``use`` breaks."""
+    said = {option.name: option.said or option.name for option in extension.options}
     for option in extension.options:
+        name = said[option.name]
         if option.name not in use.values:
             if option.needed:
-                raise Failure(f'{extension.name}: option "--{option.name}" must be specified')
+                raise Failure(f'{extension.name}: option "--{name}" must be specified\n')
             continue
         for other in option.requires:
             if other not in use.values:
-                raise Failure(f'{extension.name}: option "--{option.name}" also requires "--{other}".')
+                raise Failure(f'{extension.name}: option "--{name}" also requires "--{said[other]}".\n')
         for other in option.excludes:
             if other in use.values:
-                raise Failure(f'{extension.name}: option "--{option.name}" cannot be used together with "--{other}".')
+                raise Failure(f'{extension.name}: option "--{name}" cannot be used together with "--{said[other]}".\n')
     if sum(name in use.values for name in extension.at_most_one) > 1:
         raise Failure(f"{extension.name}: At most one action is possible")
 
 
-
+def refuse(use, rule, place):
+    """Raise Refused if the kernel does not take an extension in this rule, at this place."""
+    extension, header = use.extension, rule.header
+    if extension.tables is not None and place.table not in extension.tables:
+        raise Refused
+    if extension.hooks is not None and not place.hooks <= set(extension.hooks):
+        raise Refused
+    if extension.protocols is not None and ("protocol" in header.inverted or header.protocol not in extension.protocols):
+        raise Refused
+    extension.check(use, rule, place)

@@ -23,6 +23,12 @@ RULE_OPTIONS = (
     ("i", ("in-interface",), True), ("o", ("out-interface",), True), ("f", ("fragments",), False),
     ("m", ("match",), True), ("j", ("jump",), True), ("g", ("goto",), True), ("c", ("set-counters",), True),
 )
+# Long names that are not an extension's: the beginning of one may stand for it, if it is of no other.
+OTHER_OPTIONS = (
+    *(name for _, long_names, _ in RULE_OPTIONS for name in long_names), "append", "check", "delete", "insert", "replace",
+    "list", "list-rules", "flush", "zero", "new-chain", "delete-chain", "rename-chain", "policy", "table", "numeric",
+    "verbose", "wait", "wait-interval", "exact", "version", "help", "line-numbers", "modprobe", "ipv4", "ipv6",
+)
 # A protocol's own match comes with it: ``-p tcp --dport`` needs no ``-m tcp``.
 IMPLIED = {1: "icmp", 58: "icmp6", 6: "tcp", 17: "udp", 33: "dccp", 132: "sctp", 136: "udplite", 50: "esp", 51: "ah",
            108: "ipcomp", 135: "mh"}
@@ -162,7 +168,7 @@ class Parser:
 
     def imply(self):
         """Load the protocol's own match, if there is one that is not loaded; True when it now is."""
-        name = IMPLIED.get(self.header.protocol) if "protocol" not in self.header.inverted else None
+        name = IMPLIED.get(self.header.protocol)
         if name is None or any(use.extension.name == name for use in self.matches):
             return False
         if (name, self.family) not in MATCHES:
@@ -173,30 +179,44 @@ class Parser:
     def extension_option(self, name, argument=None):
         """An option of one of the extensions; False when none has it. ``argument``: what stood behind ``=``."""
         for _ in range(2):
-            for use in self.candidates():
-                option = use.extension.option(name)
-                if option is not None:
-                    self._apply(use, option, name, argument)
-                    return True
+            use, option = self._find(name)
+            if option is not None:
+                self._apply(use, option, name, argument)
+                return True
             if not self.imply():
                 return False
         return False
 
+    def _find(self, name):
+        """The option of that name, or the only one whose name begins so, and whose it is."""
+        begins = {}
+        for use in self.candidates():
+            option = use.extension.option(name)
+            if option is not None:
+                return use, option
+            for option in use.extension.options:
+                if any(known.startswith(name) for known in (option.name, *option.alias)):
+                    begins.setdefault((use.extension.name, option.name), (use, option))
+        rivals = sum(known.startswith(name) for known in OTHER_OPTIONS)
+        return next(iter(begins.values())) if len(begins) == 1 and not rivals else (None, None)
+
     def _apply(self, use, option, name, argument):
         extension = use.extension
-        context = Context(extension.name, option.name, self.family, self.header.protocol)
-        key = option.as_option or option.name
+        context = Context(extension.name, option.said or option.name, self.family, self.header.protocol,
+                          "protocol" in self.header.inverted)
         invert = self.inverted(name)
-        if key in use.values and not option.repeat:
-            raise context.failure('option "--{}" can only be used once.')
+        if (option.as_option or option.name) in use.values and not option.repeat:
+            raise Failure(option.again) if option.again else context.failure('option "--{}" can only be used once.')
         if invert and not option.invert:
             raise context.failure('option "--{}" cannot be inverted.')
         taken = [argument] if argument is not None else []
-        while len(taken) < option.kind.count:
+        if option.kind.count and not taken:
             taken.append(self.take(f"--{name}"))
-        use.values[key] = option.kind.read(taken, context)
-        if invert:
-            use.inverted.add(key)
+        while len(taken) < option.kind.count:
+            if not self.words or self.words[0][:1] in ("-", "!"):
+                raise Failure(option.kind.wants)
+            taken.append(self.words.pop(0))
+        extension.take(use, option, option.kind.read(taken, context), invert)
 
     # -- the rule
 
@@ -209,12 +229,10 @@ class Parser:
                 raise Failure("! not allowed with multiple source or destination IP addresses")
         rule = Rule(self.header, self.matches, self.target, self.jump, self.goto, self.counters or Counters())
         for use in [*self.matches, *([self.target] if self.target else [])]:
+            use.extension.verify(use)
             needed(use.extension, use)
             use.extension.finish(use, rule)
         return [replace(rule, header=replace(self.header, source=source, destination=destination,
                                              inverted=set(self.header.inverted)),
                         counters=replace(rule.counters))
                 for source, destination in product(*networks)]
-
-
-

@@ -1,6 +1,5 @@
 """Rules as text: the words of ``-S`` and the lines of iptables-save."""
 from fastct.rules import names
-from fastct.rules.words import quoted
 
 HEADER = (("source", "-s"), ("destination", "-d"), ("in_interface", "-i"), ("out_interface", "-o"),
           ("protocol", "-p"), ("fragment", "-f"))
@@ -30,7 +29,7 @@ def rule_words(rule, family, counters=False):
     if counters:
         words += ["-c", str(rule.counters.packets), str(rule.counters.bytes)]
     if rule.jump:
-        words += ["-g" if rule.goto else "-j", quoted(rule.jump)]
+        words += ["-g" if rule.goto else "-j", rule.jump]
     if rule.target:
         words += rule.target.extension.save(rule.target)
     return words

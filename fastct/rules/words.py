@@ -39,14 +39,14 @@ class Refused(Failure):
         super().__init__(message, Failure.OTHER)
 
 
-_PLAIN = re.compile(r"[-_a-zA-Z0-9]*\Z")
+_PLAIN = re.compile(r"[-_a-zA-Z0-9]+\Z")
 
 
 def quoted(text, always=False):
     """A word as iptables-save writes it: in quotes when it needs them."""
-    if text and not always and re.search(r"[^\w.,:/+*@%=~^{}()\[\]#-]", text, re.ASCII) is None:
+    if not always and _PLAIN.match(text):
         return text
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + re.sub(r"([\\\"'])", r"\\\1", text) + '"'
 
 
 def split(line):
