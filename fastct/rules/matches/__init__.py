@@ -1,4 +1,24 @@
 """The matches, by what they look at; each registers itself."""
-from fastct.rules.matches import packet, ports
+from fastct.rules.matches import (
+    address,
+    bpf,
+    clock,
+    connection,
+    hashlimit,
+    headers,
+    icmp,
+    ipsec,
+    packet,
+    payload,
+    policy,
+    ports,
+    rate,
+    recent,
+    sctp,
+    sockets,
+    state,
+    u32,
+)
 
-__all__ = ["packet", "ports"]
+__all__ = ["address", "bpf", "clock", "connection", "hashlimit", "headers", "icmp", "ipsec", "packet", "payload",
+           "policy", "ports", "rate", "recent", "sctp", "sockets", "state", "u32"]
