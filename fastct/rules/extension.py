@@ -9,8 +9,8 @@ An extension is one subclass of ``Match`` or ``Target`` and registers itself by 
 
         def show(self, use, numeric): ...      # the text of -L; that of -S comes from the table of options
 
-A rule holds a ``Use`` of it: the values of the options that were given, in one canonical form, so that two rules are the
-same rule when they are equal.
+A rule holds a ``Use`` of it: the values of the options that were given, in one canonical form, so that two rules are
+the same rule when they are equal.
 """
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -56,7 +56,7 @@ class Use:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a rule stands: its table, the hooks its chain can be reached from, and what other rules have brought along."""
+    """Where a rule stands: its table, the hooks its chain can be reached from, and what other rules brought along."""
     table: str
     hooks: frozenset = frozenset()
     estimators: frozenset = frozenset()     # names that RATEEST targets of this machine measure
@@ -68,6 +68,7 @@ class Extension:
     families: ClassVar[tuple] = (4, 6)
     options: ClassVar[tuple] = ()
     order: ClassVar[tuple] = ()           # names of the options as -S has them, where ``options`` are in another order
+    unwritten: ClassVar[dict] = {}        # values by option that -S does not have, be they inverted or not
     at_most_one: ClassVar[tuple] = ()     # options of which at most one may be given
     # Where the kernel takes it: None is anywhere.
     tables: ClassVar[tuple | None] = None
@@ -101,9 +102,10 @@ class Extension:
         """The words of ``-S`` behind the extension's name."""
         words = []
         for option in map(self.option, self.order) if self.order else self.options:
-            if option.name in use.values and not option.as_option:
+            value = use.get(option.name)
+            if value is not None and not option.as_option and self.unwritten.get(option.name) != value:
                 words += ["!"] if option.name in use.inverted else []
-                words += [f"--{option.name}", *option.kind.write(use.values[option.name])]
+                words += [f"--{option.name}", *option.kind.write(value)]
         return words
 
     def show(self, use, numeric):
@@ -156,13 +158,18 @@ def needed(extension, use):
         raise Failure(f"{extension.name}: At most one action is possible")
 
 
+def has_protocol(rule, protocols):
+    """Whether a rule is for one of these protocols only."""
+    return rule.header.protocol in protocols and "protocol" not in rule.header.inverted
+
+
 def refuse(use, rule, place):
     """Raise Refused if the kernel does not take an extension in this rule, at this place."""
-    extension, header = use.extension, rule.header
+    extension = use.extension
     if extension.tables is not None and place.table not in extension.tables:
         raise Refused
     if extension.hooks is not None and not place.hooks <= set(extension.hooks):
         raise Refused
-    if extension.protocols is not None and ("protocol" in header.inverted or header.protocol not in extension.protocols):
+    if extension.protocols is not None and not has_protocol(rule, extension.protocols):
         raise Refused
     extension.check(use, rule, place)

@@ -1,7 +1,7 @@
 """Kinds of arguments: how one is read and how it is written back.
 
-A kind reads words (``count`` of them) into one canonical value and writes that value as words. ``context`` says for whom:
-the extension's and the option's name for errors, the family, and the rule's protocol where names depend on it.
+A kind reads words (``count`` of them) into one canonical value and writes that value as words. ``context`` says for
+whom: the extension's and the option's name for errors, the family, and the rule's protocol where names depend on it.
 """
 import re
 import socket
@@ -151,13 +151,10 @@ class Mask(Kind):
     def read(self, words, context):
         every = (1 << self.bits) - 1
         value, rest = number(words[0])
-        if value is None or value > every or (rest and rest[0] != "/"):
-            if self.names:
-                return (self._named(words[0], context), every)
-            raise context.failure('bad integer value for option "--{}", or out of range.' if value is None or value > every
-                                  else 'trailing garbage after value for option "--{}".')
-        mask, rest = number(rest[1:]) if rest else (every, "")
-        if mask is None or mask > every:
+        if self.names and (value is None or value > every or rest[:1] not in ("", "/")):
+            return (self._named(words[0], context), every)
+        mask, rest = number(rest[1:]) if rest[:1] == "/" else (every, rest)
+        if value is None or value > every or mask is None or mask > every:
             raise context.failure('bad integer value for option "--{}", or out of range.')
         if rest:
             raise context.failure('trailing garbage after value for option "--{}".')
@@ -238,7 +235,7 @@ class PortRange(Kind):
 
 
 class ServiceRange(Kind):
-    """``PORT[:PORT]`` as a pair, as getaddrinfo(3) takes ports: decimal, cut to 16 bits, or a service of any protocol."""
+    """``PORT[:PORT]`` as a pair, as getaddrinfo(3) takes ports: decimal, cut to 16 bits, or any protocol's service."""
     count = 1
 
     def read(self, words, context):

@@ -1,5 +1,6 @@
 """Names and addresses as iptables reads and prints them."""
 import ipaddress
+import re
 import socket
 
 from fastct.rules.kinds import number
@@ -48,7 +49,12 @@ def service_name(value, protocol_=None):
 
 
 def address(text, family):
-    """A host's address as a number, or None."""
+    """A host's address as a number, or None; of an IPv4 address the end may be missing."""
+    if family == 4:
+        parts = text.split(".")
+        if len(parts) > 4 or not all(re.fullmatch(r"\d{1,3}", part) and int(part) < 256 for part in parts):
+            return None
+        return sum(int(part) << shift for part, shift in zip(parts, (24, 16, 8, 0), strict=False))
     try:
         found = ipaddress.ip_address(text)
     except ValueError:

@@ -25,9 +25,9 @@ RULE_OPTIONS = (
 )
 # Long names that are not an extension's: the beginning of one may stand for it, if it is of no other.
 OTHER_OPTIONS = (
-    *(name for _, long_names, _ in RULE_OPTIONS for name in long_names), "append", "check", "delete", "insert", "replace",
-    "list", "list-rules", "flush", "zero", "new-chain", "delete-chain", "rename-chain", "policy", "table", "numeric",
-    "verbose", "wait", "wait-interval", "exact", "version", "help", "line-numbers", "modprobe", "ipv4", "ipv6",
+    *(name for _, long_names, _ in RULE_OPTIONS for name in long_names), "append", "check", "delete", "insert",
+    "replace", "list", "list-rules", "flush", "zero", "new-chain", "delete-chain", "rename-chain", "policy", "table",
+    "numeric", "verbose", "wait", "wait-interval", "exact", "version", "help", "line-numbers", "modprobe", "ipv4", "ipv6",
 )
 # A protocol's own match comes with it: ``-p tcp --dport`` needs no ``-m tcp``.
 IMPLIED = {1: "icmp", 58: "icmp6", 6: "tcp", 17: "udp", 33: "dccp", 132: "sctp", 136: "udplite", 50: "esp", 51: "ah",
@@ -186,6 +186,10 @@ class Parser:
             if not self.imply():
                 return False
         return False
+
+    def knows(self, name):
+        """Whether an extension that is loaded has this very option; it then comes before one of the header."""
+        return any(use.extension.option(name) for use in self.candidates())
 
     def _find(self, name):
         """The option of that name, or the only one whose name begins so, and whose it is."""

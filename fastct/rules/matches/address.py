@@ -17,16 +17,19 @@ NOT_IPV6 = 0xF48        # BROADCAST, BLACKHOLE, and from PROHIBIT on
 GROUPS, REALMS = (("default", 0),), (("cosmos", 0),)
 
 
+def _numeric(text, family):
+    try:
+        found = socket.inet_aton(text) if family == 4 else socket.inet_pton(socket.AF_INET6, text)
+    except OSError:
+        return None
+    return int.from_bytes(found, "big")
+
+
 def host(text, family):
     """A host's address as getaddrinfo(3) reads numbers; raises Failure."""
-    value = names.address(text, family)
-    if value is None and family == 4:
-        try:
-            value = int.from_bytes(socket.inet_aton(text), "big")
-        except OSError:
-            value = None
+    value = _numeric(text, family)
     if value is None:
-        other = text and names.address(text, 10 - family) is not None
+        other = _numeric(text, 10 - family) is not None
         raise Failure("getaddrinfo: " + ("Address family for hostname not supported" if other
                                          else "Name or service not known") + "\n", word=text)
     return value
@@ -83,6 +86,12 @@ class InterfaceName(Text):
         return str(words[0])
 
 
+def only_at(place, incoming, outgoing):
+    """Raise Refused where there is no interface that a packet came in by, or none that it goes out by."""
+    if (incoming and place.hooks & BEHIND_ROUTING) or (outgoing and place.hooks & BEFORE_ROUTING):
+        raise Refused
+
+
 class AddressTypes(Kind):
     """``TYPE[,TYPE…]``, which may be cut short: bits."""
     count = 1
@@ -90,8 +99,8 @@ class AddressTypes(Kind):
     def read(self, words, context):
         bits = 0
         for text in words[0].split(","):
-            found = next((bit for bit, name in enumerate(ADDRESS_TYPES) if text and name.startswith(text.upper())), None)
-            if found is None:
+            found = next((bit for bit, name in enumerate(ADDRESS_TYPES) if name.startswith(text.upper())), None)
+            if not text or found is None:
                 raise Failure(f'addrtype: bad type "{text}"', word=words[0])
             bits |= 1 << found
         return bits
@@ -103,7 +112,8 @@ class AddressTypes(Kind):
 class _Addrtype(Match):
     options = (
         Option("src-type", AddressTypes(), invert=True), Option("dst-type", AddressTypes(), invert=True),
-        Option("limit-iface-in", excludes=("limit-iface-out",)), Option("limit-iface-out", excludes=("limit-iface-in",)),
+        Option("limit-iface-in", excludes=("limit-iface-out",)),
+        Option("limit-iface-out", excludes=("limit-iface-in",)),
     )
 
     def verify(self, use):
@@ -111,9 +121,7 @@ class _Addrtype(Match):
             raise Failure("addrtype: you must specify --src-type or --dst-type")
 
     def check(self, use, rule, place):
-        if ("limit-iface-in" in use and place.hooks & BEHIND_ROUTING) or ("limit-iface-out" in use
-                                                                          and place.hooks & BEFORE_ROUTING):
-            raise Refused
+        only_at(place, "limit-iface-in" in use, "limit-iface-out" in use)
 
     def show(self, use, numeric):
         parts = ["ADDRTYPE match"]
@@ -164,7 +172,8 @@ class _Iprange(Match):
 
     def show(self, use, numeric):
         return " ".join(f"{label} IP range {use.bang(option.name, '! ')}{option.kind.write(use.get(option.name))[0]}"
-                        for option, label in zip(self.options, ("source", "destination"), strict=True) if option.name in use)
+                        for option, label in zip(self.options, ("source", "destination"), strict=True)
+                        if option.name in use)
 
 
 def _range_options(family):
@@ -189,15 +198,14 @@ class Realm(Match):
 
 class Devgroup(Match):
     name = "devgroup"
-    options = (Option("src-group", Mask(names=GROUPS), invert=True), Option("dst-group", Mask(names=GROUPS), invert=True))
+    options = tuple(Option(name, Mask(names=GROUPS), invert=True) for name in ("src-group", "dst-group"))
 
     def verify(self, use):
         if not use.values:
             raise Failure("devgroup match: You must specify either '--src-group' or '--dst-group'")
 
     def check(self, use, rule, place):
-        if ("src-group" in use and place.hooks & BEHIND_ROUTING) or ("dst-group" in use and place.hooks & BEFORE_ROUTING):
-            raise Refused
+        only_at(place, "src-group" in use, "dst-group" in use)
 
     def show(self, use, numeric):
         return " ".join(f"{use.bang(option.name, '! ')}{option.name} {option.kind.text(use.get(option.name), numeric)}"
@@ -207,8 +215,8 @@ class Devgroup(Match):
 class Physdev(Match):
     name = "physdev"
     options = (
-        Option("physdev-in", InterfaceName(bare=True), invert=True), Option("physdev-out", InterfaceName(bare=True), invert=True),
-        Option("physdev-is-in", invert=True), Option("physdev-is-out", invert=True), Option("physdev-is-bridged", invert=True),
+        *(Option(name, InterfaceName(bare=True), invert=True) for name in ("physdev-in", "physdev-out")),
+        *(Option(name, invert=True) for name in ("physdev-is-in", "physdev-is-out", "physdev-is-bridged")),
     )
     order = ("physdev-is-in", "physdev-in", "physdev-is-out", "physdev-out", "physdev-is-bridged")
 

@@ -22,7 +22,8 @@ class Date(Kind):
         parts = [int(text) if text else default for text, (_, _, default) in zip(found.groups(), FIELDS, strict=True)
                  ] if found else []
         if not found or not all(low <= part <= high for part, (low, high, _) in zip(parts, FIELDS, strict=True)):
-            raise Failure(f'Invalid date "{words[0]}" specified. Should be YYYY[-MM[-DD[Thh[:mm[:ss]]]]]', word=words[0])
+            raise Failure(f'Invalid date "{words[0]}" specified. Should be YYYY[-MM[-DD[Thh[:mm[:ss]]]]]',
+                          word=words[0])
         year, month, day, *time = parts
         return calendar.timegm((year, month, 1, *time)) + (day - 1) * 86400
 
@@ -79,9 +80,10 @@ class Weekdays(Kind):
     def read(self, words, context):
         bits = 0
         for text in filter(None, words[0].split(",")):
-            if text[0].isdigit():
-                day = int(text[0])
-                bits |= (1 << day) & EVERY_WEEKDAY
+            if text.isdigit():
+                if not int(text):
+                    raise Failure("No, the week does NOT begin with Sunday.")
+                bits |= (1 << int(text)) & EVERY_WEEKDAY
                 continue
             found = [day for day, name in enumerate(WEEKDAYS, 1) if text[:3] in (name, name[:2])]
             if not found:
@@ -115,8 +117,8 @@ def _ordinal(day):
 
 
 class Time(Match):
-    """Values, all of them always there but the two flags: ``timestart``, ``timestop`` (seconds of the day), ``datestart``,
-    ``datestop`` (seconds since 1970), ``weekdays``, ``monthdays`` (bits), ``kerneltz``, ``contiguous``.
+    """Values, all of them always there but the two flags: ``timestart``, ``timestop`` (seconds of the day),
+    ``datestart``, ``datestop`` (seconds since 1970), ``weekdays``, ``monthdays`` (bits), ``kerneltz``, ``contiguous``.
     """
     name = "time"
     options = (
@@ -126,6 +128,7 @@ class Time(Match):
         Option("utc", excludes=("kerneltz",)), Option("weekdays", Weekdays(), invert=True),
     )
     order = ("timestart", "timestop", "monthdays", "weekdays", "datestart", "datestop", "kerneltz", "contiguous")
+    unwritten = {"datestart": 0, "weekdays": EVERY_WEEKDAY, "monthdays": EVERY_MONTHDAY}
     defaults = {"timestart": 0, "timestop": DAY_END, "datestart": 0, "datestop": DATE_END,
                 "weekdays": EVERY_WEEKDAY, "monthdays": EVERY_MONTHDAY}
 
@@ -145,14 +148,8 @@ class Time(Match):
         return (use.get("timestart"), use.get("timestop")) != (0, DAY_END)
 
     def save(self, use):
-        hidden = {"datestart"} if not use.get("datestart") else set()
-        hidden |= set() if self._daytime(use) else {"timestart", "timestop"}
-        hidden |= {name for name in ("weekdays", "monthdays") if use.get(name) == self.defaults[name]}
-        words = []
-        for name in self.order:
-            if name in use and name not in hidden:
-                words += [f"--{name}", *self.option(name).kind.write(use.get(name))]
-        return words
+        words = super().save(use)
+        return words if self._daytime(use) else words[4:]
 
     def show(self, use, numeric):
         parts = ["TIME"]

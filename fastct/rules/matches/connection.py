@@ -5,7 +5,7 @@ from fastct.rules.kinds import Choice, Kind, Mask, Number, NumberRange, Text, nu
 from fastct.rules.matches.address import PrefixLength
 from fastct.rules.words import Failure, Refused
 
-LABEL_MAX, LABEL_BITS = 127, 16
+LABEL_MAX = 127
 EVERY_COUNT = (1 << 64) - 1
 
 
@@ -31,7 +31,7 @@ class Label(Kind):
 
     def read(self, words, context):
         value, rest = number(words[0])
-        if value is None or rest or value >= 1 << LABEL_BITS:
+        if value is None or rest:
             raise Failure(f"label '{words[0]}' not found or invalid value", word=words[0])
         return value
 
@@ -111,7 +111,8 @@ def _connlimit_options(family):
         Option("connlimit-upto", Number(), invert=True, excludes=("connlimit-above",)),
         Option("connlimit-above", Number(), invert=True, excludes=("connlimit-upto",)),
         Option("connlimit-mask", PrefixLength(family)),
-        Option("connlimit-saddr", excludes=("connlimit-daddr",)), Option("connlimit-daddr", excludes=("connlimit-saddr",)),
+        Option("connlimit-saddr", excludes=("connlimit-daddr",)),
+        Option("connlimit-daddr", excludes=("connlimit-saddr",)),
     )
 
 

@@ -91,7 +91,8 @@ class _Hashlimit(Match):
     """Values, all of them always there.
 
     ``above``, ``bytes``, ``rate-match``: booleans; ``rate``: the period of one packet in µs, or the cost of 16 bytes
-    (2**32 credits come in per second); ``burst``: packets, or seconds' worth of bytes; ``mode``: bits of MODES; ``name``;
+    (2**32 credits come in per second); ``burst``: packets, or seconds' worth of bytes; ``mode``: bits of MODES;
+    ``name``;
     ``srcmask``, ``dstmask``: lengths; ``size``, ``max``: 0 is the kernel's choice; ``gcinterval``, ``expire``: ms;
     ``interval``: s.
     """
@@ -126,7 +127,8 @@ class _Hashlimit(Match):
             "rate": rate // seconds if matching and not octets else rate, "rate-match": matching,
             "interval": given.get("rate-interval", 1), "mode": given.get("mode", 0), "name": given["name"],
             "srcmask": given.get("srcmask", every), "dstmask": given.get("dstmask", every),
-            "size": given.get("size", 0), "max": given.get("max", 0), "gcinterval": given.get("gcinterval", GC_MS),
+            "size": min(given.get("size", 0), SIZE_MAX), "max": min(given.get("max", 0), SIZE_MAX),
+            "gcinterval": given.get("gcinterval", GC_MS),
             "expire": given.get("expire", 1000 * (EXPIRE_BURST_S if octets and burst else seconds)),
         }
         use.inverted = set()
@@ -146,7 +148,7 @@ class _Hashlimit(Match):
             raise Refused
 
     def _rate(self, use, interval):
-        """The text of the rate and of the burst (None: none), and the time in ms after which entries expire by default."""
+        """The texts of the rate and of the burst (None: none), and after how many ms entries expire by default."""
         rate, burst = use.get("rate"), use.get("burst")
         if use.get("bytes"):
             octets = bytes_of(rate)
@@ -197,7 +199,8 @@ def _options(family):
         Option("hashlimit-srcmask", PrefixLength(family)), Option("hashlimit-dstmask", PrefixLength(family)),
         Option("hashlimit-burst", Burst()),
         *(Option(f"hashlimit-htable-{name}", Number()) for name in ("size", "max", "gcinterval", "expire")),
-        Option("hashlimit-mode", Modes()), Option("hashlimit-name", Text(least=1, cut=NAME_MAX, bare=True), needed=True),
+        Option("hashlimit-mode", Modes()),
+        Option("hashlimit-name", Text(least=1, cut=NAME_MAX, bare=True), needed=True),
         Option("hashlimit-rate-match"), Option("hashlimit-rate-interval", Number()),
     )
 

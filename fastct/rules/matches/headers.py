@@ -1,4 +1,6 @@
 """Matches on the extension headers of IPv6 and on its addresses."""
+import contextlib
+
 from fastct.rules import names
 from fastct.rules.extension import Match, Option
 from fastct.rules.kinds import Kind, Number, NumberRange, number
@@ -72,6 +74,7 @@ class Frag(Match):
         Option("fragid", NumberRange(), invert=True), Option("fraglen", Number(), invert=True), Option("fragres"),
         Option("fragfirst"), Option("fragmore", excludes=("fraglast",)), Option("fraglast", excludes=("fragmore",)),
     )
+    unwritten = {"fragid": EVERY}
     labels = {"fragres": "reserved", "fragfirst": "first", "fragmore": "more", "fraglast": "last"}
 
     def finish(self, use, rule):
@@ -109,6 +112,7 @@ class Rt(Match):
         Option("rt-len", Number(), invert=True), Option("rt-0-res"), Option("rt-0-addrs", AddressList()),
         Option("rt-0-not-strict"),
     )
+    unwritten = {"rt-segsleft": EVERY}
 
     def take(self, use, option, value, inverted):
         if option.name in ("rt-0-res", "rt-0-addrs") and (use.get("rt-type") != 0 or "rt-type" in use.inverted):
@@ -149,10 +153,8 @@ class HeaderNames(Kind):
         for bit, header, *known in HEADERS:
             if text in known or value == header:
                 return bit
-        try:
+        with contextlib.suppress(Failure):
             text = names.protocol(text) if value is None else text
-        except Failure:
-            pass
         raise Failure(f"unknown header `{text}' specified", word=text)
 
     def write(self, value):

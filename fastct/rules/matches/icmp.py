@@ -61,7 +61,8 @@ class IcmpType(Kind):
         if len(found) > 1:
             exact = [(name, value) for name, value in found if len(name) == len(words[0])]
             if not exact:
-                raise Failure(f"Ambiguous {self.what} type `{words[0]}': `{found[0][0]}' or `{found[1][0]}'?", word=words[0])
+                raise Failure(f"Ambiguous {self.what} type `{words[0]}': `{found[0][0]}' or `{found[1][0]}'?",
+                              word=words[0])
             found = exact
         if found:
             return found[0][1]
@@ -116,7 +117,8 @@ class MobilityTypes(Kind):
 
     def read(self, words, context):
         ends = words[0].split(":", 1)
-        pair = [self._type(end) if end or len(ends) == 1 else default for end, default in zip(ends, (0, 255), strict=False)]
+        pair = [self._type(end) if end or len(ends) == 1 else default
+                for end, default in zip(ends, (0, 255), strict=False)]
         if pair[0] > pair[-1]:
             raise Failure("Invalid MH type range (min > max)", word=words[0])
         return (pair[0], pair[-1])
@@ -140,6 +142,7 @@ class MobilityTypes(Kind):
 class Mh(Match):
     name, families, protocols = "mh", (6,), (135,)
     options = (Option("mh-type", MobilityTypes(), invert=True),)
+    unwritten = {"mh-type": (0, 255)}
 
     def finish(self, use, rule):
         if use.get("mh-type") == (0, 255) and not use.inverted:

@@ -16,10 +16,6 @@ def spi_text(use, option, label="spi", gap=""):
 class _Spi(Match):
     label = ""
 
-    def save(self, use):
-        # A range of all is not written, nor is that none may be.
-        return [] if use.get(self.options[0].name) == EVERY else super().save(use)
-
     def show(self, use, numeric):
         return " ".join(filter(None, (self.label, spi_text(use, self.options[0].name))))
 
@@ -27,38 +23,34 @@ class _Spi(Match):
 class Esp(_Spi):
     name, label, protocols = "esp", "esp", (50,)
     options = (Option("espspi", NumberRange(), invert=True),)
+    unwritten = {"espspi": EVERY}
 
 
 class Ah4(_Spi):
     name, label, families, protocols = "ah", "ah", (4,), (51,)
     options = (Option("ahspi", NumberRange(), invert=True),)
+    unwritten = {"ahspi": EVERY}
 
 
 class Ah6(Match):
     name, families = "ah", (6,)
     options = (Option("ahspi", NumberRange(), invert=True), Option("ahlen", Number(), invert=True), Option("ahres"))
+    unwritten = {"ahspi": EVERY}
 
     def finish(self, use, rule):
-        # Neither a range of all nor a length of 0 is ever written.
-        use.values.setdefault("ahspi", EVERY)
-        use.values.setdefault("ahlen", 0)
-
-    def save(self, use):
-        words = []
-        for option in self.options:
-            value = use.get(option.name)
-            if option.name in use and value not in (EVERY, 0):
-                words += [*(["!"] if option.name in use.inverted else []), f"--{option.name}", *option.kind.write(value)]
-        return words
+        # A length of 0 is any length.
+        if use.get("ahlen") == 0 and "ahlen" not in use.inverted:
+            del use.values["ahlen"]
 
     def show(self, use, numeric):
-        length = f"length:{use.bang('ahlen')}{use.get('ahlen')}" if use.get("ahlen") or "ahlen" in use.inverted else ""
+        length = f"length:{use.bang('ahlen')}{use.get('ahlen')}" if "ahlen" in use else ""
         return f"ah {spi_text(use, 'ahspi')}{length}{' reserved' if 'ahres' in use else ''}"
 
 
 class Ipcomp(Match):
     name, protocols = "ipcomp", (108,)
     options = (Option("ipcompspi", NumberRange(), invert=True), Option("compres"))
+    unwritten = {"ipcompspi": EVERY}
 
     def finish(self, use, rule):
         use.values.setdefault("ipcompspi", (0, 0))

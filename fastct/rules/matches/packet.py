@@ -1,7 +1,7 @@
 """Matches on the IP header, on what stands with the packet, and on nothing at all."""
 import re
 
-from fastct.rules.extension import Match, Option
+from fastct.rules.extension import Match, Option, has_protocol
 from fastct.rules.kinds import Choice, Kind, Mask, Number, NumberRange, Text, number, range_text
 from fastct.rules.words import Failure, Refused
 
@@ -103,8 +103,8 @@ class Tos(Match):
 
     def show(self, use, numeric):
         value, mask = use.get("tos")
-        name = next((name for name, bits in TOS_NAMES if bits == value), None) if mask == TOS_MASK and not numeric else None
-        return f"tos match{use.bang('tos')}" + (f" {name}" if name else f"0x{value:02x}/0x{mask:02x}")
+        name = next((f" {name}" for name, bits in TOS_NAMES if bits == value and mask == TOS_MASK and not numeric), None)
+        return f"tos match{use.bang('tos')}" + (name or f"0x{value:02x}/0x{mask:02x}")
 
 
 class DscpClass(Kind):
@@ -147,8 +147,7 @@ class Ecn(Match):
             raise Failure("ECN match: some option required")
 
     def check(self, use, rule, place):
-        if ("ecn-tcp-ece" in use or "ecn-tcp-cwr" in use) and (rule.header.protocol != 6
-                                                                or "protocol" in rule.header.inverted):
+        if ("ecn-tcp-ece" in use or "ecn-tcp-cwr" in use) and not has_protocol(rule, (6,)):
             raise Refused
 
     def show(self, use, numeric):

@@ -92,7 +92,8 @@ def _options(family):
     return (
         Option("dir", Choice(("in", "out"), 'policy_match: invalid dir "{}"')),
         Option("pol", Choice(("none", "ipsec"), 'policy match: invalid policy "{}"')), Option("strict"),
-        Option("reqid", Number(), invert=True, repeat=True), Option("spi", Number(form="0x{:x}"), invert=True, repeat=True),
+        Option("reqid", Number(), invert=True, repeat=True),
+        Option("spi", Number(form="0x{:x}"), invert=True, repeat=True),
         Option("tunnel-src", tunnel, invert=True, repeat=True), Option("tunnel-dst", tunnel, invert=True, repeat=True),
         Option("proto", PolicyProtocol(), invert=True, repeat=True),
         Option("mode", Choice(("transport", "tunnel"), 'policy match: invalid mode "{}"'), invert=True, repeat=True),

@@ -8,7 +8,9 @@ FLAGS = ("FIN", "SYN", "RST", "PSH", "ACK", "URG")
 FLAG_BITS = {name: 1 << bit for bit, name in enumerate(FLAGS)} | {"ALL": 0x3F, "NONE": 0}
 # The protocols that have ports, by number: their names in the list of services.
 WITH_PORTS = {6: "tcp", 17: "udp", 136: "udplite", 132: "sctp", 33: "dccp"}
-DCCP_TYPES = ("REQUEST", "RESPONSE", "DATA", "ACK", "DATAACK", "CLOSEREQ", "CLOSE", "RESET", "SYNC", "SYNCACK", "INVALID")
+DCCP_TYPES = ("REQUEST", "RESPONSE", "DATA", "ACK", "DATAACK", "CLOSEREQ", "CLOSE", "RESET", "SYNC", "SYNCACK",
+              "INVALID")
+ANY_PORT = (0, 0xFFFF)
 DCCP_INVALID = 0xFC00       # the types from 10 on
 
 
@@ -65,7 +67,7 @@ def ports_text(use, option, label, numeric, protocol):
 
 
 def _any_port(use, option):
-    return use.get(option) == (0, 0xFFFF) and option not in use.inverted
+    return use.get(option) == ANY_PORT and option not in use.inverted
 
 
 def port_options(kind, again=""):
@@ -76,17 +78,11 @@ def port_options(kind, again=""):
 
 
 class Ports(Match):
-    """A match that has --sport and --dport. A port option that any port meets is as if it had not been given."""
-
-    def finish(self, use, rule):
-        for option in ("sport", "dport"):
-            if option in use and _any_port(use, option):
-                del use.values[option]
+    """A match that has --sport and --dport."""
 
     def show(self, use, numeric):
-        protocol = self.name if self.name in ("tcp", "udp") else "sctp" if self.name == "sctp" else "dccp"
-        parts = [self.name, ports_text(use, "sport", "spt", numeric, protocol),
-                 ports_text(use, "dport", "dpt", numeric, protocol), *self.beside(use, numeric)]
+        parts = [self.name, ports_text(use, "sport", "spt", numeric, self.name),
+                 ports_text(use, "dport", "dpt", numeric, self.name), *self.beside(use, numeric)]
         return " ".join(part for part in parts if part)
 
     def beside(self, use, numeric):
@@ -94,7 +90,17 @@ class Ports(Match):
         return ()
 
 
-class Tcp(Ports):
+class _PlainPorts(Ports):
+    """One to which a port option that any port meets is as if it had not been given."""
+    unwritten = {"sport": ANY_PORT, "dport": ANY_PORT}
+
+    def finish(self, use, rule):
+        for option in ("sport", "dport"):
+            if _any_port(use, option):
+                del use.values[option]
+
+
+class Tcp(_PlainPorts):
     name, protocols = "tcp", (6,)
     options = (
         *port_options(PortRange("tcp"), "Only one `--{}' allowed"),
@@ -108,20 +114,23 @@ class Tcp(Ports):
             value = (_flags("SYN,RST,ACK,FIN"), _flags("SYN"))
         super().take(use, option, value, inverted)
 
-    def finish(self, use, rule):
-        super().finish(use, rule)
-        if use.get("tcp-flags") in ((0, 0), (0, 0x3F)) and "tcp-flags" not in use.inverted:
-            del use.values["tcp-flags"]
+    def _hidden(self, use):
+        """Whether the flags are none to look at, which iptables does not write, whatever they should be."""
+        return use.get("tcp-flags", (0, 0))[0] == 0 and "tcp-flags" not in use.inverted
+
+    def save(self, use):
+        words = super().save(use)
+        return words[:-3] if "tcp-flags" in use and self._hidden(use) else words
 
     def beside(self, use, numeric):
         if "tcp-option" in use:
             yield f"option={use.bang('tcp-option')}{use.get('tcp-option')}"
-        if "tcp-flags" in use:
+        if not self._hidden(use):
             texts = [f"0x{part:02X}" if numeric else flags_text(part) for part in use.get("tcp-flags")]
             yield f"flags:{use.bang('tcp-flags')}{'/'.join(texts)}"
 
 
-class Udp(Ports):
+class Udp(_PlainPorts):
     name, protocols = "udp", (17,)
     options = port_options(ServiceRange())
 

@@ -63,6 +63,7 @@ class Limit(Match):
     name = "limit"
     options = (Option("limit", Rate()), Option("limit-burst", Number(high=10000)))
     burst = 5
+    unwritten = {"limit-burst": burst}
 
     def finish(self, use, rule):
         use.values.setdefault("limit", UNITS["hour"] * SCALE // 3)
@@ -77,10 +78,6 @@ class Limit(Match):
     def _credit(period):
         wide = period > 0xFFFFFFFF // CREDITS
         return (period // SCALE * CREDITS if wide else period * CREDITS // SCALE) & 0xFFFFFFFF
-
-    def save(self, use):
-        words = super().save(use)
-        return words if use.get("limit-burst") != self.burst else words[:2]
 
     def show(self, use, numeric):
         return f"limit: avg {rate_text(use.get('limit'), SCALE)[0]} burst {use.get('limit-burst')}"

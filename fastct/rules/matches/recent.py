@@ -72,9 +72,8 @@ class _Recent(Match):
 
 
 def _options(family):
-    exclusive = tuple(ACTIONS)
     return (
-        *(Option(name, invert=True, excludes=tuple(other for other in exclusive if other != name)) for name in exclusive),
+        *(Option(name, invert=True, excludes=tuple(other for other in ACTIONS if other != name)) for name in ACTIONS),
         Option("seconds", Number(low=1)), Option("reap", requires=("seconds",)), Option("hitcount", Number()),
         Option("rttl", excludes=("set", "remove")), Option("name", Text(cut=NAME_MAX, bare=True)),
         Option("rsource"), Option("rdest"), Option("mask", HostAddress(family)),

@@ -19,7 +19,7 @@ EVERY = tuple((chunk, 0, 0) for chunk in range(256))
 
 
 class Chunks(Kind):
-    """``all|any|only CHUNK[:FLAGS][,…]``: how, and per chunk its number, the mask of its flags and what they must be."""
+    """``all|any|only CHUNK[:FLAGS][,…]``: how; per chunk its number, the mask of its flags and what they must be."""
     count = 2
     wants = "--chunk-types requires two args"
 

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 
 from fastct.rules import names
 from fastct.rules.extension import Match, Option
-from fastct.rules.kinds import Choice, Kind, NumberRange, ServiceRange, bits_text, range_text
+from fastct.rules.kinds import Choice, Kind, NumberRange, ServiceRange, bits_text
 from fastct.rules.matches.address import HostMask
 from fastct.rules.words import Failure
 
@@ -42,9 +42,9 @@ class Bits(Kind):
 
 class State(Match):
     name = "state"
-    options = (Option("state", Bits(
-        PLAIN_STATES, 'Bad state "{}"',
-        empty='"--state" requires a list of states with no spaces, e.g. ESTABLISHED,RELATED'), invert=True, needed=True),)
+    kind = Bits(PLAIN_STATES, 'Bad state "{}"',
+                empty='"--state" requires a list of states with no spaces, e.g. ESTABLISHED,RELATED')
+    options = (Option("state", kind, invert=True, needed=True),)
 
     def show(self, use, numeric):
         return f"{use.bang('state', '! ')}state {bits_text(use.get('state'), PLAIN_STATES)}"

@@ -69,7 +69,7 @@ class _Reader:
         ranges = []
         while True:
             self.spaces()
-            if not self.peek():
+            if not ranges and not self.peek():
                 raise Failure("u32: test ended with no value specified")
             low = high = self.number()
             self.spaces()
@@ -87,7 +87,7 @@ class _Reader:
                 self.double("&")
                 return tuple(ranges), True
             if self.peek() != ",":
-                raise self.failure('"," or "&&" expected')
+                raise self.failure('expected "," or "&&"')
             self.place += 1
 
 
