@@ -4,7 +4,7 @@ An extension is one subclass of ``Match`` or ``Target`` and registers itself by 
 
     class Ttl(Match):
         name, families = "ttl", (4,)
-        options = (Option("ttl-eq", Number(8), invert=True), Option("ttl-lt", Number(8)), Option("ttl-gt", Number(8)))
+        options = (Option("ttl-eq", Number(8), invert=True), Option("ttl-lt", Number(8)), …)
         at_most_one = ("ttl-eq", "ttl-lt", "ttl-gt")
 
         def show(self, use, numeric): ...      # the text of -L; that of -S comes from the table of options
@@ -12,7 +12,7 @@ An extension is one subclass of ``Match`` or ``Target`` and registers itself by 
 A rule holds a ``Use`` of it: the values of the options that were given, in one canonical form, so that two rules are
 the same rule when they are equal.
 """
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from fastct.rules.kinds import FLAG, Kind
@@ -31,8 +31,14 @@ class Option:
     requires: tuple = ()          # options that it needs
     alias: tuple = ()             # other names
     as_option: str = ""           # stands for this option; ``kind`` reads the value for that one
-    said: str = ""                # its name in libxtables' errors
-    again: str = ""               # the error when it is given twice
+    said: str = ""                # its name in libxtables' errors, when it is not ``name``
+    again: str = ""               # the error when it is given twice, when it is not libxtables'
+
+
+def exclusive(*options):
+    """Options of which only one may be given: each excludes those behind it."""
+    return tuple(replace(option, excludes=tuple(other.name for other in options[at:]))
+                 for at, option in enumerate(options, 1))
 
 
 @dataclass
@@ -54,20 +60,12 @@ class Use:
         return text if name in self.inverted else ""
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a rule stands: its table, the hooks its chain can be reached from, and what other rules brought along."""
-    table: str
-    hooks: frozenset = frozenset()
-    estimators: frozenset = frozenset()     # names that RATEEST targets of this machine measure
-
-
 class Extension:
     """A match or target: one row of the registry."""
     name: ClassVar[str] = ""
     families: ClassVar[tuple] = (4, 6)
     options: ClassVar[tuple] = ()
-    order: ClassVar[tuple] = ()           # names of the options as -S has them, where ``options`` are in another order
+    order: ClassVar[tuple] = ()           # options in the order of -S, where ``options`` are in another one
     unwritten: ClassVar[dict] = {}        # values by option that -S does not have, be they inverted or not
     at_most_one: ClassVar[tuple] = ()     # options of which at most one may be given
     # Where the kernel takes it: None is anywhere.
@@ -79,15 +77,21 @@ class Extension:
         """The option of that name or alias, or None."""
         return next((o for o in self.options if name == o.name or name in o.alias), None)
 
-    def take(self, use, option, value, inverted):
-        """An option has been read: note its value."""
-        key = option.as_option or option.name
-        use.values[key] = value
-        if inverted:
-            use.inverted.add(key)
+    def accept(self, use, option, invert, context):
+        """Check an option against those before it; raises Failure, with libxtables' words."""
+        if option.name in use.values and not option.repeat:
+            raise Failure(option.again) if option.again else context.failure('option "--{}" can only be used once.')
+        if invert and not option.invert:
+            raise context.failure('option "--{}" cannot be inverted.')
 
-    def verify(self, use):
-        """Check what iptables checks before the table of options. Raises Failure, with iptables' words."""
+    def take(self, use, option, value, invert):
+        """Note the value of an option that has been read."""
+        use.values[option.name] = value
+        if invert:
+            use.inverted.add(option.name)
+
+    def verify(self, use, rule):
+        """Check what iptables checks before it holds the options against their table; raises Failure."""
 
     def finish(self, use, rule):
         """Check what only all options together show, fill in defaults: called when the rule has been read.
@@ -96,7 +100,7 @@ class Extension:
         """
 
     def check(self, use, rule, place):
-        """What the kernel refuses beyond tables, hooks and protocols: raises Refused. ``place``: table and hooks."""
+        """What the kernel refuses beyond tables, hooks and protocols: raises Refused. ``place``: a Place."""
 
     def save(self, use):
         """The words of ``-S`` behind the extension's name."""
@@ -117,6 +121,16 @@ MATCHES: dict[tuple[str, int], "Match"] = {}
 TARGETS: dict[tuple[str, int], "Target"] = {}
 
 
+def by_family(name):
+    """Define an extension once for each of its families, where its options differ: ``options_for(family)``."""
+    def define(cls):
+        for family in cls.families:
+            type(cls.__name__, (cls,), {"name": name, "family": family, "families": (family,),
+                                        "options": cls.options_for(family), "__doc__": cls.__doc__})
+        return cls
+    return define
+
+
 def _register(registry, cls):
     for family in cls.families if cls.name else ():
         registry[cls.name, family] = cls()
@@ -133,43 +147,60 @@ class Match(Extension):
 class Target(Extension):
     """What is done to a packet; registered by being defined."""
     terminates: ClassVar[bool] = False    # ends the table for the packet (else the next rule follows)
+    listed: ClassVar[str] = ""            # the name in -L when that is another one
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         _register(TARGETS, cls)
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a rule stands: its table, and the hooks from which packets come to its chain."""
+    table: str
+    hooks: tuple
+    family: int = 4
+    estimators: frozenset = frozenset()     # names that RATEEST targets measure
+
+
+def only_for(rule, protocols):
+    """Whether a rule is for packets of one of these protocols only."""
+    return rule.header.protocol in protocols and "protocol" not in rule.header.inverted
+
+
+def admit(use, rule, place):
+    """Raise Refused if the kernel would not take this extension in this place."""
+    extension = use.extension
+    if extension.tables is not None and place.table not in extension.tables:
+        raise Refused
+    if extension.hooks is not None and not set(place.hooks) <= set(extension.hooks):
+        raise Refused
+    if extension.protocols is not None and not only_for(rule, extension.protocols):
+        raise Refused
+    extension.check(use, rule, place)
+
+
+def fold(use):
+    """Options that stand for another one become that one: afterwards there is one value, of the other's name."""
+    stands_for = {option.name: option.as_option or option.name for option in use.extension.options}
+    use.values = {stands_for.get(name, name): value for name, value in use.values.items()}
+    use.inverted = {stands_for[name] for name in use.inverted}
+
+
 def needed(extension, use):
     """Raise Failure for a rule of the table of options that ``use`` breaks."""
     said = {option.name: option.said or option.name for option in extension.options}
     for option in extension.options:
-        name = said[option.name]
         if option.name not in use.values:
             if option.needed:
-                raise Failure(f'{extension.name}: option "--{name}" must be specified\n')
+                raise Failure(f'{extension.name}: option "--{said[option.name]}" must be specified\n')
             continue
+        start = f'{extension.name}: option "--{said[option.name]}"'
         for other in option.requires:
             if other not in use.values:
-                raise Failure(f'{extension.name}: option "--{name}" also requires "--{said[other]}".\n')
+                raise Failure(f'{start} also requires "--{said[other]}".\n')
         for other in option.excludes:
             if other in use.values:
-                raise Failure(f'{extension.name}: option "--{name}" cannot be used together with "--{said[other]}".\n')
+                raise Failure(f'{start} cannot be used together with "--{said[other]}".\n')
     if sum(name in use.values for name in extension.at_most_one) > 1:
         raise Failure(f"{extension.name}: At most one action is possible")
-
-
-def has_protocol(rule, protocols):
-    """Whether a rule is for one of these protocols only."""
-    return rule.header.protocol in protocols and "protocol" not in rule.header.inverted
-
-
-def refuse(use, rule, place):
-    """Raise Refused if the kernel does not take an extension in this rule, at this place."""
-    extension = use.extension
-    if extension.tables is not None and place.table not in extension.tables:
-        raise Refused
-    if extension.hooks is not None and not place.hooks <= set(extension.hooks):
-        raise Refused
-    if extension.protocols is not None and not has_protocol(rule, extension.protocols):
-        raise Refused
-    extension.check(use, rule, place)

@@ -17,6 +17,7 @@ class Context:
     option: str
     family: int = 4
     protocol: int = 0
+    sets: object = None         # the ipsets there are (``sets.Sets``); None when they are not known
     protocol_inverted: bool = False
 
     def failure(self, text):
@@ -114,15 +115,15 @@ def range_text(pair, separator=":"):
 
 @dataclass(frozen=True)
 class Text(Kind):
-    """Any text; longer ones than ``most`` are refused, those longer than ``cut`` cut.
+    """Any text up to ``most`` characters; ``always``: in quotes even where it needs none; ``raw``: never in quotes.
 
-    ``bare``: never in quotes; ``always``: in quotes even where it needs none.
+    What goes beyond ``cut`` characters is left out.
     """
     least: int = 0
     most: int = 0
-    cut: int = 0
     always: bool = False
-    bare: bool = False
+    cut: int | None = None
+    raw: bool = False
     count = 1
 
     def read(self, words, context):
@@ -130,10 +131,10 @@ class Text(Kind):
             raise Failure(f"Argument must have a minimum length of {self.least} characters\n")
         if self.most and len(words[0]) > self.most:
             raise Failure(f"Argument must have a maximum length of {self.most} characters\n")
-        return str(words[0][:self.cut or None])
+        return str(words[0])[:self.cut]
 
     def write(self, value):
-        return (value if self.bare else quoted(value, self.always),)
+        return (value if self.raw else quoted(value, self.always),)
 
 
 @dataclass(frozen=True)

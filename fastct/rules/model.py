@@ -1,11 +1,11 @@
 """What a ruleset is made of: tables, chains, rules. Text is read by ``parse`` and ``restore``, written by ``save`` and
 ``listing``; what the kernel would refuse is found by ``check``; ``compile`` makes the program that packets run through.
 """
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fastct.rules.extension import Use
 
-# Tables in the order in which Linux' listing has them when all exist, and the hooks each is called at.
+# Tables, and the hooks each is called at.
 TABLES = {
     "mangle": ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"),
     "raw": ("PREROUTING", "OUTPUT"),
@@ -15,6 +15,7 @@ TABLES = {
 }
 POLICIES = ("ACCEPT", "DROP")
 STANDARD = ("ACCEPT", "DROP", "QUEUE", "RETURN")
+NAME_MAX = 28       # bytes of the name of a chain or target
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Header:
     ----------
     source, destination : Network
     in_interface, out_interface : str
-        A name, or its beginning and ``+``; "": any.
+        A name, or its beginning and ``+``; "": any (so is "+", which iptables lists but does not save).
     protocol : int
         0: any.
     fragment : bool
@@ -104,13 +105,32 @@ class Table:
         """The chain of that name; raises KeyError."""
         return self.chains[name]
 
+    def add(self, chain):
+        """Take in a user's chain."""
+        self.chains[chain.name] = chain
+        base = len(TABLES[self.name])
+        names = list(self.chains)
+        names[base:] = sorted(names[base:], key=str.encode)
+        self.chains = {name: self.chains[name] for name in names}
+
+    def drop_user_chains(self):
+        """Be without any chain of a user's."""
+        self.chains = {name: chain for name, chain in self.chains.items() if chain.policy is not None}
+
+    def copy(self):
+        """A table to change; the rules, which nobody changes, are shared."""
+        table = Table(self.name)
+        table.chains = {name: replace(chain, counters=replace(chain.counters), rules=list(chain.rules))
+                        for name, chain in self.chains.items()}
+        return table
+
     def references(self, name):
         """How many rules jump or go to a chain."""
         return sum(rule.jump == name and rule.target is None for chain in self.chains.values() for rule in chain.rules)
 
 
 class Ruleset:
-    """The tables of one family (4 or 6), those that are in use, by name."""
+    """The tables of one family (4 or 6), those that are in use, by name; the one that came last is first."""
 
     def __init__(self, family=4):
         self.family = family
@@ -119,5 +139,5 @@ class Ruleset:
     def table(self, name):
         """The table of that name; it comes into being when it is first asked for, as in Linux. Raises KeyError."""
         if name not in self.tables:
-            self.tables[name] = Table(name)
+            self.tables = {name: Table(name), **self.tables}
         return self.tables[name]

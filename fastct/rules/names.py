@@ -8,6 +8,7 @@ from fastct.rules.model import Network
 from fastct.rules.words import Failure
 
 BITS = {4: 32, 6: 128}
+SOCKET_FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 # Protocols by number: the name that is printed first. IANA's numbers, with the names that systems have for them.
 _PROTOCOLS = {
@@ -33,6 +34,15 @@ def protocol(text):
     if found is None:
         raise Failure(f'unknown protocol "{text.lower()}" specified', word=text)
     return found
+
+
+def counter(text):
+    """The number that a text begins with, as a counter of 64 bits; None without one. (sscanf's ``%llu``.)"""
+    found = re.match(r"\s*([-+]?)(\d+)", text, re.ASCII)
+    if not found:
+        return None
+    value = min(int(found[2]), (1 << 64) - 1)
+    return -value % (1 << 64) if found[1] == "-" else value
 
 
 def protocol_name(value):
@@ -65,7 +75,25 @@ def address(text, family):
 def address_text(value, family):
     """The text of an address."""
     size = BITS[family] // 8
-    return socket.inet_ntop(socket.AF_INET if family == 4 else socket.AF_INET6, value.to_bytes(size, "big"))
+    return socket.inet_ntop(SOCKET_FAMILY[family], value.to_bytes(size, "big"))
+
+
+def resolve(text, family):
+    """A host's address as getaddrinfo(3) has it, by its number or its name; raises Failure."""
+    try:
+        answers = socket.getaddrinfo(text or None, None, SOCKET_FAMILY[family], socket.SOCK_RAW)
+    except (OSError, UnicodeError) as error:
+        raise Failure(f"getaddrinfo: {getattr(error, 'strerror', error)}\n", word=text) from None
+    return address(answers[0][4][0], family)
+
+
+def host_name(value, family):
+    """The name of a host, or its address as text."""
+    text = address_text(value, family)
+    try:
+        return socket.gethostbyaddr(text)[0]
+    except OSError:
+        return text
 
 
 def every(family):
@@ -82,6 +110,20 @@ def prefix_length(mask, family):
     """The length of a mask that is a prefix, else None."""
     inverse = ~mask & every(family)
     return None if inverse & (inverse + 1) else BITS[family] - inverse.bit_length()
+
+
+def length(text, family, context, holes=None):
+    """The length of a prefix: itself, or as an address (one with holes is ``holes``, or a host's); raises Failure."""
+    value, rest = number(text)
+    if value is not None and not rest and value <= BITS[family]:
+        return value
+    try:        # IPv4 has addresses of fewer parts, too
+        packed = socket.inet_aton(text) if family == 4 else socket.inet_pton(socket.AF_INET6, text)
+    except OSError:
+        raise context.failure('bad value for option "--{}", neither a valid network mask nor valid CIDR '
+                              f"(0-{BITS[family]}).") from None
+    found = prefix_length(int.from_bytes(packed, "big"), family)
+    return found if found is not None else holes or BITS[family]
 
 
 def mask(text, family):

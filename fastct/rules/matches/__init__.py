@@ -15,10 +15,11 @@ from fastct.rules.matches import (
     rate,
     recent,
     sctp,
+    sets,
     sockets,
     state,
     u32,
 )
 
 __all__ = ["address", "bpf", "clock", "connection", "hashlimit", "headers", "icmp", "ipsec", "packet", "payload",
-           "policy", "ports", "rate", "recent", "sctp", "sockets", "state", "u32"]
+           "policy", "ports", "rate", "recent", "sctp", "sets", "sockets", "state", "u32"]

@@ -1,9 +1,8 @@
 """Matches on addresses and on interfaces; and how their options are read, for the others."""
-import socket
 from dataclasses import dataclass
 
 from fastct.rules import names
-from fastct.rules.extension import Match, Option
+from fastct.rules.extension import Match, Option, by_family
 from fastct.rules.kinds import Kind, Mask, Text, bits_text
 from fastct.rules.model import Network
 from fastct.rules.parse import INTERFACE_MAX
@@ -17,36 +16,6 @@ NOT_IPV6 = 0xF48        # BROADCAST, BLACKHOLE, and from PROHIBIT on
 GROUPS, REALMS = (("default", 0),), (("cosmos", 0),)
 
 
-def _numeric(text, family):
-    try:
-        found = socket.inet_aton(text) if family == 4 else socket.inet_pton(socket.AF_INET6, text)
-    except OSError:
-        return None
-    return int.from_bytes(found, "big")
-
-
-def host(text, family):
-    """A host's address as getaddrinfo(3) reads numbers; raises Failure."""
-    value = _numeric(text, family)
-    if value is None:
-        other = _numeric(text, 10 - family) is not None
-        raise Failure("getaddrinfo: " + ("Address family for hostname not supported" if other
-                                         else "Name or service not known") + "\n", word=text)
-    return value
-
-
-def length_or_none(text, family, context):
-    """The length of a mask given as such or as an address, None if it is no prefix; raises Failure."""
-    value, rest = names.number(text)
-    if value is not None and not rest and value <= names.BITS[family]:
-        return value
-    try:
-        return names.prefix_length(host(text, family), family)
-    except Failure:
-        raise context.failure('bad value for option "--{}", neither a valid network mask nor valid CIDR '
-                              f"(0-{names.BITS[family]}).") from None
-
-
 @dataclass(frozen=True)
 class HostMask(Kind):
     """``HOST[/MASK]`` as a Network whose host bits stay; a mask that is no prefix is one of a single host."""
@@ -56,9 +25,9 @@ class HostMask(Kind):
 
     def read(self, words, context):
         text, slash, mask = words[0].partition("/")
-        value = host(text, self.family)
-        length = length_or_none(mask, self.family, context) if slash else None
-        return Network(value, names.every(self.family) if length is None else names.prefix_mask(length, self.family))
+        value = names.resolve(text, self.family)
+        length = names.length(mask, self.family, context) if slash else names.BITS[self.family]
+        return Network(value, names.prefix_mask(length, self.family))
 
     def write(self, value):
         return (names.network_text(value, self.family, self.always),)
@@ -66,12 +35,13 @@ class HostMask(Kind):
 
 @dataclass(frozen=True)
 class PrefixLength(Kind):
-    """A mask as a length; None for one that is no prefix."""
+    """A mask as a length; one with holes is ``holes``, or that of a host."""
     family: int
+    holes: int | None = None
     count = 1
 
     def read(self, words, context):
-        return length_or_none(words[0], self.family, context)
+        return names.length(words[0], self.family, context, self.holes)
 
     def write(self, value):
         return (str(value),)
@@ -88,7 +58,8 @@ class InterfaceName(Text):
 
 def only_at(place, incoming, outgoing):
     """Raise Refused where there is no interface that a packet came in by, or none that it goes out by."""
-    if (incoming and place.hooks & BEHIND_ROUTING) or (outgoing and place.hooks & BEFORE_ROUTING):
+    hooks = set(place.hooks)
+    if (incoming and hooks & BEHIND_ROUTING) or (outgoing and hooks & BEFORE_ROUTING):
         raise Refused
 
 
@@ -109,19 +80,22 @@ class AddressTypes(Kind):
         return (bits_text(value, ADDRESS_TYPES),)
 
 
-class _Addrtype(Match):
+class Addrtype(Match):
+    name = "addrtype"
     options = (
         Option("src-type", AddressTypes(), invert=True), Option("dst-type", AddressTypes(), invert=True),
         Option("limit-iface-in", excludes=("limit-iface-out",)),
         Option("limit-iface-out", excludes=("limit-iface-in",)),
     )
 
-    def verify(self, use):
+    def verify(self, use, rule):
         if "src-type" not in use and "dst-type" not in use:
             raise Failure("addrtype: you must specify --src-type or --dst-type")
 
     def check(self, use, rule, place):
         only_at(place, "limit-iface-in" in use, "limit-iface-out" in use)
+        if place.family == 6 and (use.get("src-type", 0) | use.get("dst-type", 0)) & NOT_IPV6:
+            raise Refused
 
     def show(self, use, numeric):
         parts = ["ADDRTYPE match"]
@@ -130,20 +104,6 @@ class _Addrtype(Match):
                 parts.append(f"{name} {use.bang(name)}{bits_text(use.get(name), ADDRESS_TYPES)}")
         parts += [f"limit-{way}" for way in ("in", "out") if f"limit-iface-{way}" in use]
         return " ".join(parts)
-
-
-class Addrtype4(_Addrtype):
-    name, families = "addrtype", (4,)
-
-
-class Addrtype6(_Addrtype):
-    name, families = "addrtype", (6,)
-
-    def check(self, use, rule, place):
-        super().check(use, rule, place)
-        types = use.get("src-type", 0) | use.get("dst-type", 0)
-        if types & NOT_IPV6:
-            raise Refused
 
 
 @dataclass(frozen=True)
@@ -165,8 +125,14 @@ class HostRange(Kind):
         return ("-".join(names.address_text(end, self.family) for end in value),)
 
 
-class _Iprange(Match):
-    def verify(self, use):
+@by_family("iprange")
+class Iprange(Match):
+    @staticmethod
+    def options_for(family):
+        """One or two ranges."""
+        return tuple(Option(name, HostRange(family), invert=True) for name in ("src-range", "dst-range"))
+
+    def verify(self, use, rule):
         if not use.values:
             raise Failure("iprange match: You must specify `--src-range' or `--dst-range'")
 
@@ -174,18 +140,6 @@ class _Iprange(Match):
         return " ".join(f"{label} IP range {use.bang(option.name, '! ')}{option.kind.write(use.get(option.name))[0]}"
                         for option, label in zip(self.options, ("source", "destination"), strict=True)
                         if option.name in use)
-
-
-def _range_options(family):
-    return tuple(Option(name, HostRange(family), invert=True) for name in ("src-range", "dst-range"))
-
-
-class Iprange4(_Iprange):
-    name, families, options = "iprange", (4,), _range_options(4)
-
-
-class Iprange6(_Iprange):
-    name, families, options = "iprange", (6,), _range_options(6)
 
 
 class Realm(Match):
@@ -200,7 +154,7 @@ class Devgroup(Match):
     name = "devgroup"
     options = tuple(Option(name, Mask(names=GROUPS), invert=True) for name in ("src-group", "dst-group"))
 
-    def verify(self, use):
+    def verify(self, use, rule):
         if not use.values:
             raise Failure("devgroup match: You must specify either '--src-group' or '--dst-group'")
 
@@ -215,12 +169,12 @@ class Devgroup(Match):
 class Physdev(Match):
     name = "physdev"
     options = (
-        *(Option(name, InterfaceName(bare=True), invert=True) for name in ("physdev-in", "physdev-out")),
+        *(Option(name, InterfaceName(raw=True), invert=True) for name in ("physdev-in", "physdev-out")),
         *(Option(name, invert=True) for name in ("physdev-is-in", "physdev-is-out", "physdev-is-bridged")),
     )
     order = ("physdev-is-in", "physdev-in", "physdev-is-out", "physdev-out", "physdev-is-bridged")
 
-    def verify(self, use):
+    def verify(self, use, rule):
         if not use.values:
             raise Failure("PHYSDEV: no physdev option specified")
 

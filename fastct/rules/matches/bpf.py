@@ -98,7 +98,7 @@ class Bpf(Match):
     name = "bpf"
     options = (Option("bytecode", Bytecode()), Option("object-pinned", Pinned(), excludes=("bytecode",)))
 
-    def verify(self, use):
+    def verify(self, use, rule):
         if not use.values:
             raise Failure("bpf: one of --bytecode or --pinned is required")
 

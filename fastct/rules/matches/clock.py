@@ -132,7 +132,7 @@ class Time(Match):
     defaults = {"timestart": 0, "timestop": DAY_END, "datestart": 0, "datestop": DATE_END,
                 "weekdays": EVERY_WEEKDAY, "monthdays": EVERY_MONTHDAY}
 
-    def verify(self, use):
+    def verify(self, use, rule):
         if "contiguous" in use and use.get("timestart", 0) <= use.get("timestop", DAY_END):
             raise Failure("time: --contiguous only makes sense when stoptime is smaller than starttime")
 

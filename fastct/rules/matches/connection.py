@@ -1,6 +1,6 @@
 """Matches on what belongs to a connection: mark, label, helper, counters, and how many there are."""
 from fastct.rules import names
-from fastct.rules.extension import Match, Option
+from fastct.rules.extension import Match, Option, by_family
 from fastct.rules.kinds import Choice, Kind, Mask, Number, NumberRange, Text, number
 from fastct.rules.matches.address import PrefixLength
 from fastct.rules.words import Failure, Refused
@@ -33,7 +33,7 @@ class Label(Kind):
         value, rest = number(words[0])
         if value is None or rest:
             raise Failure(f"label '{words[0]}' not found or invalid value", word=words[0])
-        return value
+        return value & 0xFFFF
 
     def write(self, value):
         return (f'"{value}"',)
@@ -82,11 +82,22 @@ class Connbytes(Match):
                 f"connbytes direction {use.get('connbytes-dir')}")
 
 
-class _Connlimit(Match):
+@by_family("connlimit")
+class Connlimit(Match):
     """``connlimit-upto`` or ``-above`` (not inverted: inverted, one is the other), the mask's length, and the side."""
-    family = 0
 
-    def verify(self, use):
+    @staticmethod
+    def options_for(family):
+        """The mask is a length."""
+        return (
+            Option("connlimit-upto", Number(), invert=True, excludes=("connlimit-above",)),
+            Option("connlimit-above", Number(), invert=True, excludes=("connlimit-upto",)),
+            Option("connlimit-mask", PrefixLength(family)),
+            Option("connlimit-saddr", excludes=("connlimit-daddr",)),
+            Option("connlimit-daddr", excludes=("connlimit-saddr",)),
+        )
+
+    def verify(self, use, rule):
         if "connlimit-upto" not in use and "connlimit-above" not in use:
             raise Failure('You must specify "--connlimit-above" or "--connlimit-upto".')
 
@@ -94,8 +105,7 @@ class _Connlimit(Match):
         if use.inverted:
             name = use.inverted.pop()
             use.values["connlimit-upto" if name == "connlimit-above" else "connlimit-above"] = use.values.pop(name)
-        if use.get("connlimit-mask") is None:
-            use.values["connlimit-mask"] = names.BITS[self.family]
+        use.values.setdefault("connlimit-mask", names.BITS[self.family])
         use.values.setdefault("connlimit-saddr", True)
         if "connlimit-daddr" in use:
             del use.values["connlimit-saddr"]
@@ -104,24 +114,6 @@ class _Connlimit(Match):
         side = "dst" if "connlimit-daddr" in use else "src"
         sign, name = ("<=", "upto") if "connlimit-upto" in use else (">", "above")
         return f"#conn {side}/{use.get('connlimit-mask')} {sign} {use.get(f'connlimit-{name}')}"
-
-
-def _connlimit_options(family):
-    return (
-        Option("connlimit-upto", Number(), invert=True, excludes=("connlimit-above",)),
-        Option("connlimit-above", Number(), invert=True, excludes=("connlimit-upto",)),
-        Option("connlimit-mask", PrefixLength(family)),
-        Option("connlimit-saddr", excludes=("connlimit-daddr",)),
-        Option("connlimit-daddr", excludes=("connlimit-saddr",)),
-    )
-
-
-class Connlimit4(_Connlimit):
-    name, families, family, options = "connlimit", (4,), 4, _connlimit_options(4)
-
-
-class Connlimit6(_Connlimit):
-    name, families, family, options = "connlimit", (6,), 6, _connlimit_options(6)
 
 
 class Cluster(Match):
@@ -136,7 +128,7 @@ class Cluster(Match):
     )
     order = ("cluster-local-nodemask", "cluster-total-nodes", "cluster-hash-seed")
 
-    def verify(self, use):
+    def verify(self, use, rule):
         node, mask, total = (use.get(f"cluster-{name}") for name in ("local-node", "local-nodemask", "total-nodes"))
         if node is None and mask is None:
             raise Failure("cluster match: `--cluster-local-node' or`--cluster-local-nodemask' is missing")

@@ -1,6 +1,6 @@
 """The match on rates per address and port."""
 from fastct.rules import names
-from fastct.rules.extension import Match, Option
+from fastct.rules.extension import Match, Option, by_family
 from fastct.rules.kinds import Kind, Number, Text, number
 from fastct.rules.matches.address import PrefixLength
 from fastct.rules.matches.rate import TOO_LOW, leading_int, rate_period, rate_text
@@ -12,6 +12,7 @@ BURST, BURST_MAX, NAME_MAX = 5, 1_000_000, 254
 BYTE_SHIFT = 4                  # bytes are counted in units of 16
 EXPIRE_S, EXPIRE_BURST_S = 15, 60       # of byte rates, without and with a burst
 GC_MS = 1000
+WITH_HOLES = 255                # the length of a mask that is no prefix, which the kernel does not take
 SIZE_MAX = 1 << 20
 # The bits of the mode, as they are kept and in the order in which they are written.
 MODES = {"dstip": 1, "dstport": 2, "srcip": 4, "srcport": 8}
@@ -87,7 +88,8 @@ def _credit(period):
     return period * CREDITS // SCALE
 
 
-class _Hashlimit(Match):
+@by_family("hashlimit")
+class Hashlimit(Match):
     """Values, all of them always there.
 
     ``above``, ``bytes``, ``rate-match``: booleans; ``rate``: the period of one packet in µs, or the cost of 16 bytes
@@ -96,9 +98,22 @@ class _Hashlimit(Match):
     ``srcmask``, ``dstmask``: lengths; ``size``, ``max``: 0 is the kernel's choice; ``gcinterval``, ``expire``: ms;
     ``interval``: s.
     """
-    family = 0
 
-    def verify(self, use):
+    @staticmethod
+    def options_for(family):
+        """Of the values above what can be given."""
+        return (
+            Option("hashlimit-upto", HashRate(), invert=True, alias=("hashlimit",), excludes=("hashlimit-above",)),
+            Option("hashlimit-above", HashRate(), invert=True, excludes=("hashlimit-upto",)),
+            *(Option(f"hashlimit-{name}", PrefixLength(family, WITH_HOLES)) for name in ("srcmask", "dstmask")),
+            Option("hashlimit-burst", Burst()),
+            *(Option(f"hashlimit-htable-{name}", Number()) for name in ("size", "max", "gcinterval", "expire")),
+            Option("hashlimit-mode", Modes()),
+            Option("hashlimit-name", Text(least=1, cut=NAME_MAX, raw=True), needed=True),
+            Option("hashlimit-rate-match"), Option("hashlimit-rate-interval", Number()),
+        )
+
+    def verify(self, use, rule):
         found, burst = use.get("hashlimit-upto") or use.get("hashlimit-above"), use.get("hashlimit-burst")
         if found is None:
             raise Failure("You have to specify --hashlimit")
@@ -109,8 +124,8 @@ class _Hashlimit(Match):
         elif burst is not None and burst > BURST_MAX:
             raise burst_failure()
 
-    def take(self, use, option, value, inverted):
-        super().take(use, option, value, inverted)
+    def take(self, use, option, value, invert):
+        super().take(use, option, value, invert)
         if option.name == "hashlimit-rate-interval" and not value:
             raise Failure('hashlimit: Bad value for "--hashlimit-rate-interval" option: "0"')
 
@@ -135,7 +150,7 @@ class _Hashlimit(Match):
 
     def check(self, use, rule, place):
         value = use.values
-        if not value["gcinterval"] or not value["expire"] or None in (value["srcmask"], value["dstmask"]):
+        if not value["gcinterval"] or not value["expire"] or WITH_HOLES in (value["srcmask"], value["dstmask"]):
             raise Refused
         if value["rate-match"] or value["bytes"]:
             refused = not value["rate"]
@@ -190,24 +205,3 @@ class _Hashlimit(Match):
             parts.append("rate-match")
             parts += [f"rate-interval {use.get('interval')}"] if use.get("interval") != 1 else []
         return " ".join(parts)
-
-
-def _options(family):
-    return (
-        Option("hashlimit-upto", HashRate(), invert=True, alias=("hashlimit",), excludes=("hashlimit-above",)),
-        Option("hashlimit-above", HashRate(), invert=True, excludes=("hashlimit-upto",)),
-        Option("hashlimit-srcmask", PrefixLength(family)), Option("hashlimit-dstmask", PrefixLength(family)),
-        Option("hashlimit-burst", Burst()),
-        *(Option(f"hashlimit-htable-{name}", Number()) for name in ("size", "max", "gcinterval", "expire")),
-        Option("hashlimit-mode", Modes()),
-        Option("hashlimit-name", Text(least=1, cut=NAME_MAX, bare=True), needed=True),
-        Option("hashlimit-rate-match"), Option("hashlimit-rate-interval", Number()),
-    )
-
-
-class Hashlimit4(_Hashlimit):
-    name, families, family, options = "hashlimit", (4,), 4, _options(4)
-
-
-class Hashlimit6(_Hashlimit):
-    name, families, family, options = "hashlimit", (6,), 6, _options(6)

@@ -114,12 +114,12 @@ class Rt(Match):
     )
     unwritten = {"rt-segsleft": EVERY}
 
-    def take(self, use, option, value, inverted):
+    def take(self, use, option, value, invert):
         if option.name in ("rt-0-res", "rt-0-addrs") and (use.get("rt-type") != 0 or "rt-type" in use.inverted):
             raise Failure(f"`--rt-type 0' required before `--{option.name}'")
         if option.name == "rt-0-not-strict" and "rt-0-addrs" not in use:
             raise Failure("`--rt-0-addr ...' required before `--rt-0-not-strict'")
-        super().take(use, option, value, inverted)
+        super().take(use, option, value, invert)
 
     def finish(self, use, rule):
         if use.get("rt-segsleft") == EVERY and "rt-segsleft" not in use.inverted:
@@ -185,8 +185,8 @@ class Srh(Match):
         *(Option(f"srh-{field}", HostMask(6, always=True), invert=True) for field in SEGMENTS),
     )
 
-    def take(self, use, option, value, inverted):
-        super().take(use, option, value, inverted)
+    def take(self, use, option, value, invert):
+        super().take(use, option, value, invert)
         field = option.name[:-3]
         for test in ("eq", "gt", "lt"):
             if f"{field}-{test}" in use:

@@ -1,7 +1,7 @@
 """Matches on the IP header, on what stands with the packet, and on nothing at all."""
 import re
 
-from fastct.rules.extension import Match, Option, has_protocol
+from fastct.rules.extension import Match, Option, only_for
 from fastct.rules.kinds import Choice, Kind, Mask, Number, NumberRange, Text, number, range_text
 from fastct.rules.words import Failure, Refused
 
@@ -28,7 +28,7 @@ class _Hops(Match):
     label = missing = ""
     signs = {"eq": "==", "lt": "<", "gt": ">"}
 
-    def verify(self, use):
+    def verify(self, use, rule):
         if not use.values:
             raise Failure(self.missing)
 
@@ -68,10 +68,10 @@ class Tcpmss(Match):
     name, protocols = "tcpmss", (6,)
     options = (Option("mss", NumberRange(16), invert=True, needed=True),)
 
-    def take(self, use, option, value, inverted):
+    def take(self, use, option, value, invert):
         if value[0] > value[1]:
             raise Failure("tcpmss: invalid range given")
-        super().take(use, option, value, inverted)
+        super().take(use, option, value, invert)
 
     def show(self, use, numeric):
         return f"tcpmss match {use.bang('mss')}{range_text(use.get('mss'))}"
@@ -103,8 +103,9 @@ class Tos(Match):
 
     def show(self, use, numeric):
         value, mask = use.get("tos")
-        name = next((f" {name}" for name, bits in TOS_NAMES if bits == value and mask == TOS_MASK and not numeric), None)
-        return f"tos match{use.bang('tos')}" + (name or f"0x{value:02x}/0x{mask:02x}")
+        named = mask == TOS_MASK and not numeric
+        name = next((f" {name}" for name, bits in TOS_NAMES if named and bits == value), f"0x{value:02x}/0x{mask:02x}")
+        return f"tos match{use.bang('tos')}{name}"
 
 
 class DscpClass(Kind):
@@ -124,7 +125,7 @@ class Dscp(Match):
         Option("dscp-class", DscpClass(), invert=True),
     )
 
-    def verify(self, use):
+    def verify(self, use, rule):
         if not use.values:
             raise Failure("DSCP match: Parameter --dscp is required")
 
@@ -142,12 +143,12 @@ class Ecn(Match):
     options = (Option("ecn-tcp-ece", invert=True), Option("ecn-tcp-cwr", invert=True),
                Option("ecn-ip-ect", Number(high=3), invert=True))
 
-    def verify(self, use):
+    def verify(self, use, rule):
         if not use.values:
             raise Failure("ECN match: some option required")
 
     def check(self, use, rule, place):
-        if ("ecn-tcp-ece" in use or "ecn-tcp-cwr" in use) and not has_protocol(rule, (6,)):
+        if ("ecn-tcp-ece" in use or "ecn-tcp-cwr" in use) and not only_for(rule, (6,)):
             raise Refused
 
     def show(self, use, numeric):

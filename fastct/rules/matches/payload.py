@@ -80,12 +80,12 @@ class String(Match):
     """``string``: the pattern as bytes, whichever way it was given; ``from`` and ``to`` are always there."""
     name = "string"
     options = (
-        Option("from", Number(16)), Option("to", Number(16)), Option("algo", Text(cut=15, bare=True), needed=True),
+        Option("from", Number(16)), Option("to", Number(16)), Option("algo", Text(cut=15, raw=True), needed=True),
         Option("string", Pattern(), invert=True, excludes=("hex-string",)),
         Option("hex-string", Pattern(hexed=True), invert=True), Option("icase"),
     )
 
-    def verify(self, use):
+    def verify(self, use, rule):
         if "string" not in use and "hex-string" not in use:
             raise Failure("STRING match: You must specify `--string' or `--hex-string'")
 
@@ -100,7 +100,7 @@ class String(Match):
         if use.get("from") > use.get("to") or not use.get("string") or use.get("algo") == OTHER_ALGORITHM:
             raise Refused
         if use.get("algo") not in ALGORITHMS:
-            raise Refused("No chain/target/match by that name.")
+            raise Refused(Refused.ABSENT)
 
     def save(self, use):
         text, hexed = pattern_text(use.get("string"))

@@ -1,13 +1,14 @@
 """The match on the IPsec policy of a packet."""
 from fastct.rules import names
-from fastct.rules.extension import Match, Option
+from fastct.rules.extension import Match, Option, by_family
 from fastct.rules.kinds import Choice, Number
-from fastct.rules.matches.address import BEFORE_ROUTING, BEHIND_ROUTING, HostMask
+from fastct.rules.matches.address import HostMask, only_at
 from fastct.rules.matches.state import Protocol
-from fastct.rules.words import Failure, Refused
+from fastct.rules.words import Failure
 
 DEPTH_MAX = 4
 PROTOCOLS = (50, 51, 108)
+MODES = ("transport", "tunnel")
 # Options of an element in the order in which they are written.
 ELEMENT = ("reqid", "spi", "proto", "mode", "tunnel-dst", "tunnel-src")
 
@@ -25,10 +26,25 @@ class PolicyProtocol(Protocol):
         return (names.protocol_name(value),)
 
 
-class _Policy(Match):
+@by_family("policy")
+class Policy(Match):
     """``elements``: a tuple of tuples of (name, value, inverted), in the order of ELEMENT; none with ``pol`` none."""
 
-    def take(self, use, option, value, inverted):
+    @staticmethod
+    def options_for(family):
+        """Those of an element may be given for each."""
+        return (
+            Option("dir", Choice(("in", "out"), 'policy_match: invalid dir "{}"')),
+            Option("pol", Choice(("none", "ipsec"), 'policy match: invalid policy "{}"')), Option("strict"),
+            Option("reqid", Number(), invert=True, repeat=True),
+            Option("spi", Number(form="0x{:x}"), invert=True, repeat=True),
+            *(Option(name, HostMask(family), invert=True, repeat=True) for name in ("tunnel-src", "tunnel-dst")),
+            Option("proto", PolicyProtocol(), invert=True, repeat=True),
+            Option("mode", Choice(MODES, 'policy match: invalid mode "{}"'), invert=True, repeat=True),
+            Option("next", requires=("strict",), repeat=True),
+        )
+
+    def take(self, use, option, value, invert):
         elements = use.values.setdefault("elements", [{}])
         if option.name == "next":
             if len(elements) == DEPTH_MAX:
@@ -37,10 +53,10 @@ class _Policy(Match):
         elif option.name in ELEMENT:
             if option.name in elements[-1]:
                 raise Failure(f"policy match: double --{option.name} option")
-            elements[-1][option.name] = (value, inverted)
-        super().take(use, option, value, inverted)
+            elements[-1][option.name] = (value, invert)
+        super().take(use, option, value, invert)
 
-    def verify(self, use):
+    def verify(self, use, rule):
         elements = use.get("elements", [{}])
         if "dir" not in use:
             raise Failure("policy match: neither --dir in nor --dir out specified")
@@ -65,8 +81,7 @@ class _Policy(Match):
         use.inverted = set()
 
     def check(self, use, rule, place):
-        if place.hooks & (BEFORE_ROUTING if use.get("dir") == "out" else BEHIND_ROUTING):
-            raise Refused
+        only_at(place, incoming=use.get("dir") == "in", outgoing=use.get("dir") == "out")
 
     def _words(self, element, prefix, numeric=False):
         for name, value, inverted in element:
@@ -85,25 +100,3 @@ class _Policy(Match):
         for place, element in enumerate(elements):
             words += [*([f"[{place}]"] if len(elements) > 1 else []), *self._words(element, "", numeric)]
         return " ".join(words)
-
-
-def _options(family):
-    tunnel = HostMask(family)
-    return (
-        Option("dir", Choice(("in", "out"), 'policy_match: invalid dir "{}"')),
-        Option("pol", Choice(("none", "ipsec"), 'policy match: invalid policy "{}"')), Option("strict"),
-        Option("reqid", Number(), invert=True, repeat=True),
-        Option("spi", Number(form="0x{:x}"), invert=True, repeat=True),
-        Option("tunnel-src", tunnel, invert=True, repeat=True), Option("tunnel-dst", tunnel, invert=True, repeat=True),
-        Option("proto", PolicyProtocol(), invert=True, repeat=True),
-        Option("mode", Choice(("transport", "tunnel"), 'policy match: invalid mode "{}"'), invert=True, repeat=True),
-        Option("next", requires=("strict",), repeat=True),
-    )
-
-
-class Policy4(_Policy):
-    name, families, options = "policy", (4,), _options(4)
-
-
-class Policy6(_Policy):
-    name, families, options = "policy", (6,), _options(6)

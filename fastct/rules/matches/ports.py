@@ -109,10 +109,15 @@ class Tcp(_PlainPorts):
         Option("syn", invert=True, as_option="tcp-flags", again="Only one of `--syn' or `--tcp-flags'  allowed"),
     )
 
-    def take(self, use, option, value, inverted):
+    def accept(self, use, option, invert, context):
+        if "syn" in use and option.name == "tcp-flags" or "tcp-flags" in use and option.name == "syn":
+            raise Failure(option.again)
+        super().accept(use, option, invert, context)
+
+    def take(self, use, option, value, invert):
         if option.name == "syn":
             value = (_flags("SYN,RST,ACK,FIN"), _flags("SYN"))
-        super().take(use, option, value, inverted)
+        super().take(use, option, value, invert)
 
     def _hidden(self, use):
         """Whether the flags are none to look at, which iptables does not write, whatever they should be."""
@@ -209,7 +214,7 @@ class Multiport(Match):
         Option("ports", PortList(), invert=True, excludes=("sports", "dports")),
     )
 
-    def verify(self, use):
+    def verify(self, use, rule):
         if not use.values:
             raise Failure("multiport expection an option")
 

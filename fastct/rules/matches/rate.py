@@ -119,7 +119,7 @@ class Statistic(Match):
         Option("packet", Number(), requires=("every",), excludes=("probability",)),
     )
 
-    def verify(self, use):
+    def verify(self, use, rule):
         mode = use.get("mode", "random")
         if mode == "random" and "probability" not in use:
             raise Failure("--probability must be specified when using random mode")
@@ -139,10 +139,10 @@ class Statistic(Match):
 class Nfacct(Match):
     """Counts into an object that only nfacct(8) makes, so there is none."""
     name = "nfacct"
-    options = (Option("nfacct-name", Text(least=1, cut=31, bare=True), needed=True),)
+    options = (Option("nfacct-name", Text(least=1, cut=31, raw=True), needed=True),)
 
     def check(self, use, rule, place):
-        raise Refused("No chain/target/match by that name.")
+        raise Refused(Refused.ABSENT)
 
     def show(self, use, numeric):
         return f"nfacct-name  {use.get('nfacct-name')}"

@@ -2,9 +2,8 @@
 from dataclasses import dataclass
 
 from fastct.rules import names
-from fastct.rules.extension import Match, Option
+from fastct.rules.extension import Match, Option, by_family, exclusive
 from fastct.rules.kinds import Kind, Number, Text
-from fastct.rules.matches.address import host
 from fastct.rules.words import Failure, Refused
 
 ACTIONS = {"set": "SET", "rcheck": "CHECK", "update": "UPDATE", "remove": "REMOVE"}
@@ -18,7 +17,7 @@ class HostAddress(Kind):
     count = 1
 
     def read(self, words, context):
-        return host(words[0], self.family)
+        return names.resolve(words[0], self.family)
 
     def write(self, value):
         return (names.address_text(value, self.family),)
@@ -29,24 +28,29 @@ def no_file_name(name):
     return not name or name in (".", "..") or "/" in name
 
 
-class _Recent(Match):
+@by_family("recent")
+class Recent(Match):
     """One of ACTIONS; ``name``, ``mask`` and one of ``rsource`` and ``rdest`` are always there."""
-    family = 0
     order = (*ACTIONS, "seconds", "reap", "hitcount", "rttl", "name", "mask", "rsource", "rdest")
 
-    def verify(self, use):
+    @staticmethod
+    def options_for(family):
+        """The mask is an address."""
+        return (
+            *exclusive(*(Option(name, invert=True) for name in ACTIONS)),
+            Option("seconds", Number(low=1)), Option("reap", requires=("seconds",)), Option("hitcount", Number()),
+            Option("rttl", excludes=("set", "remove")), Option("name", Text(cut=NAME_MAX, raw=True)),
+            Option("rsource"), Option("rdest"), Option("mask", HostAddress(family)),
+        )
+
+    def verify(self, use, rule):
         if not any(name in use for name in ACTIONS):
             raise Failure("recent: you must specify one of `--set', `--rcheck' `--update' or `--remove'")
 
-    def take(self, use, option, value, inverted):
-        super().take(use, option, value, inverted)
-        if option.name in ("rsource", "rdest"):
-            use.values["side"] = option.name
-
     def finish(self, use, rule):
-        side = use.values.pop("side", "rsource")
-        for name in ("rsource", "rdest"):
-            use.values.pop(name, None)
+        # The side that was named last is the one.
+        *_, side = "rsource", *(name for name in use.values if name in ("rsource", "rdest"))
+        use.values = {name: value for name, value in use.values.items() if name not in ("rsource", "rdest")}
         use.values[side] = True
         use.values.setdefault("name", "DEFAULT")
         use.values.setdefault("mask", names.every(self.family))
@@ -69,20 +73,3 @@ class _Recent(Match):
         parts.append(f"name: {use.get('name')} side: {'dest' if 'rdest' in use else 'source'} "
                      f"mask: {names.address_text(use.get('mask'), self.family)}")
         return " ".join(parts)
-
-
-def _options(family):
-    return (
-        *(Option(name, invert=True, excludes=tuple(other for other in ACTIONS if other != name)) for name in ACTIONS),
-        Option("seconds", Number(low=1)), Option("reap", requires=("seconds",)), Option("hitcount", Number()),
-        Option("rttl", excludes=("set", "remove")), Option("name", Text(cut=NAME_MAX, bare=True)),
-        Option("rsource"), Option("rdest"), Option("mask", HostAddress(family)),
-    )
-
-
-class Recent4(_Recent):
-    name, families, family, options = "recent", (4,), 4, _options(4)
-
-
-class Recent6(_Recent):
-    name, families, family, options = "recent", (6,), 6, _options(6)

@@ -69,12 +69,12 @@ class Owner(Match):
     labels = {"socket-exists": "owner socket exists", "uid-owner": "owner UID match", "gid-owner": "owner GID match",
               "suppl-groups": "incl. suppl. groups"}
 
-    def take(self, use, option, value, inverted):
+    def take(self, use, option, value, invert):
         if option.name == "suppl-groups" and "gid-owner" not in use:
             raise Failure('owner: Bad value for "--suppl-groups" option: "you need to use --gid-owner first"')
-        super().take(use, option, value, inverted)
+        super().take(use, option, value, invert)
 
-    def verify(self, use):
+    def verify(self, use, rule):
         if not use.values:
             raise Failure("owner: At least one of --uid-owner, --gid-owner or --socket-exists is required")
 
@@ -118,7 +118,7 @@ class Socket(Match):
 
 class Osf(Match):
     name, families, protocols, hooks = "osf", (4,), (6,), ("PREROUTING", "INPUT", "FORWARD")
-    options = (Option("genre", Text(cut=31, bare=True), invert=True, needed=True), Option("ttl", Number(high=2)),
+    options = (Option("genre", Text(cut=31, raw=True), invert=True, needed=True), Option("ttl", Number(high=2)),
                Option("log", Number(high=2)))
 
     def show(self, use, numeric):

@@ -2,7 +2,7 @@
 from dataclasses import dataclass
 
 from fastct.rules import names
-from fastct.rules.extension import Match, Option
+from fastct.rules.extension import Match, Option, by_family
 from fastct.rules.kinds import Choice, Kind, NumberRange, ServiceRange, bits_text
 from fastct.rules.matches.address import HostMask
 from fastct.rules.words import Failure
@@ -11,6 +11,7 @@ from fastct.rules.words import Failure
 STATES = ("INVALID", "NEW", "RELATED", "ESTABLISHED", "UNTRACKED", "SNAT", "DNAT")
 PLAIN_STATES = STATES[:5]
 STATUSES = ("EXPECTED", "SEEN_REPLY", "ASSURED", "CONFIRMED")
+ENDS = ("ctorigsrc", "ctorigdst", "ctreplsrc", "ctrepldst")
 DIRECTIONS = ("ORIGINAL", "REPLY")
 
 
@@ -61,38 +62,37 @@ class Protocol(Kind):
         return (str(value),)
 
 
-def _conntrack_options(family):
-    return (
-        Option("ctstate", Bits(STATES, 'Bad ctstate "{}"'), invert=True),
-        Option("ctproto", Protocol(), invert=True),
-        *(Option(name, HostMask(family), invert=True) for name in ("ctorigsrc", "ctorigdst", "ctreplsrc", "ctrepldst")),
-        *(Option(f"{name}port", ServiceRange(), invert=True)
-          for name in ("ctorigsrc", "ctorigdst", "ctreplsrc", "ctrepldst")),
-        Option("ctstatus", Bits(STATUSES, 'Bad ctstatus "{}"', none="NONE"), invert=True),
-        Option("ctexpire", NumberRange(32), invert=True),
-        Option("ctdir", Choice(DIRECTIONS, fold=True)),
-    )
+@by_family("conntrack")
+class Conntrack(Match):
+    @staticmethod
+    def options_for(family):
+        """All may be inverted but the direction."""
+        return (
+            Option("ctstate", Bits(STATES, 'Bad ctstate "{}"'), invert=True),
+            Option("ctproto", Protocol(), invert=True),
+            *(Option(name, HostMask(family), invert=True) for name in ENDS),
+            *(Option(f"{name}port", ServiceRange(), invert=True) for name in ENDS),
+            Option("ctstatus", Bits(STATUSES, 'Bad ctstatus "{}"', none="NONE"), invert=True),
+            Option("ctexpire", NumberRange(32), invert=True),
+            Option("ctdir", Choice(DIRECTIONS, fold=True)),
+        )
 
-
-class _Conntrack(Match):
-    def verify(self, use):
+    def verify(self, use, rule):
         if not use.values:
             raise Failure("conntrack: At least one option is required")
+
+    def _text(self, value, kind, numeric):
+        text, = kind.write(value)
+        if numeric or not isinstance(kind, HostMask):
+            return text
+        _, slash, mask = text.partition("/")
+        name = names.host_name(value.address, self.family)
+        return f"{name}{slash}{mask}" if value.address or value.mask else "anywhere"
 
     def show(self, use, numeric):
         parts = []
         for option in self.options:
             if option.name in use:
-                value = use.get(option.name)
-                anywhere = not numeric and isinstance(option.kind, HostMask) and not value.address and not value.mask
-                text = "anywhere" if anywhere else option.kind.write(value)[0]
+                text = self._text(use.get(option.name), option.kind, numeric)
                 parts.append(f"{use.bang(option.name, '! ')}{option.name} {text}")
         return " ".join(parts)
-
-
-class Conntrack4(_Conntrack):
-    name, families, options = "conntrack", (4,), _conntrack_options(4)
-
-
-class Conntrack6(_Conntrack):
-    name, families, options = "conntrack", (6,), _conntrack_options(6)
