@@ -89,7 +89,12 @@ def host(text, family):
 
 
 def address(text, family):
-    """A host's address as a number, or None."""
+    """A host's address as a number, or None; of an IPv4 address the end may be missing."""
+    if family == 4:
+        parts = text.split(".")
+        if len(parts) > 4 or not all(re.fullmatch(r"\d{1,3}", part) and int(part) < 256 for part in parts):
+            return None
+        return sum(int(part) << shift for part, shift in zip(parts, (24, 16, 8, 0), strict=False))
     try:
         found = ipaddress.ip_address(text)
     except ValueError:
@@ -104,10 +109,7 @@ def address_text(value, family):
 
 
 def resolve(text, family):
-    """A host's address or, by its name, its first one as a number; raises Failure."""
-    found = address(text, family)
-    if found is not None:
-        return found
+    """A host's address as getaddrinfo(3) has it, by its number or its name; raises Failure."""
     try:
         answers = socket.getaddrinfo(text or None, None, SOCKET_FAMILY[family], socket.SOCK_RAW)
     except (OSError, UnicodeError) as error:
@@ -140,8 +142,8 @@ def prefix_length(mask, family):
     return None if inverse & (inverse + 1) else BITS[family] - inverse.bit_length()
 
 
-def length(text, family, context):
-    """The length of a prefix: itself, or as an address (one with holes is that of a host); raises Failure."""
+def length(text, family, context, holes=None):
+    """The length of a prefix: itself, or as an address (one with holes is ``holes``, or a host's); raises Failure."""
     value, rest = number(text)
     if value is not None and not rest and value <= BITS[family]:
         return value
@@ -151,7 +153,7 @@ def length(text, family, context):
         raise context.failure('bad value for option "--{}", neither a valid network mask nor valid CIDR '
                               f"(0-{BITS[family]}).") from None
     found = prefix_length(int.from_bytes(packed, "big"), family)
-    return BITS[family] if found is None else found
+    return found if found is not None else holes or BITS[family]
 
 
 def mask(text, family):
