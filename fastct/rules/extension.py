@@ -68,6 +68,7 @@ class Extension:
     options: ClassVar[tuple] = ()
     order: ClassVar[tuple] = ()           # options in the order of -S, where ``options`` are in another one
     unwritten: ClassVar[dict] = {}        # values by option that -S does not have, be they inverted or not
+    blank: ClassVar[str] = " "            # what stands before its text in -L
     at_most_one: ClassVar[tuple] = ()     # options of which at most one may be given
     absent: ClassVar[bool] = False        # iptables has it, the kernel has not
     # Where the kernel takes it: None is anywhere.
