@@ -68,6 +68,7 @@ class Extension:
     order: ClassVar[tuple] = ()           # options in the order of -S, where ``options`` are in another one
     unwritten: ClassVar[dict] = {}        # values by option that -S does not have, be they inverted or not
     at_most_one: ClassVar[tuple] = ()     # options of which at most one may be given
+    absent: ClassVar[int | None] = None   # the revision that iptables misses in the kernel
     # Where the kernel takes it: None is anywhere.
     tables: ClassVar[tuple | None] = None
     hooks: ClassVar[tuple | None] = None
