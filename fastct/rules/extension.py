@@ -70,7 +70,7 @@ class Extension:
     unwritten: ClassVar[dict] = {}        # values by option that -S does not have, be they inverted or not
     blank: ClassVar[str] = " "            # what stands before its text in -L
     at_most_one: ClassVar[tuple] = ()     # options of which at most one may be given
-    absent: ClassVar[bool] = False        # iptables has it, the kernel has not
+    absent: ClassVar[int | None] = None   # the revision that iptables misses in the kernel
     # Where the kernel takes it: None is anywhere.
     tables: ClassVar[tuple | None] = None
     hooks: ClassVar[tuple | None] = None

@@ -32,7 +32,8 @@ class Context:
 class Kind:
     """An argument; by itself a flag, which has none."""
     count = 0
-    wants = ""      # the error when words behind the first are missing
+    wants = ""              # the error when words behind the first are missing
+    optional = False        # one word that may be missing: None is read then
 
     def read(self, words, context):
         """The value of ``count`` words; raises Failure."""

@@ -12,7 +12,7 @@ from fastct.rules import names
 from fastct.rules.extension import MATCHES, TARGETS, Use, fold, needed
 from fastct.rules.kinds import Context
 from fastct.rules.model import NAME_MAX, STANDARD, STANDARD_NAME, Counters, Header, Network, Rule
-from fastct.rules.options import MISSING, NO, PLAIN, UNKNOWN, YES, Long, Options
+from fastct.rules.options import MAYBE, MISSING, NO, PLAIN, UNKNOWN, YES, Long, Options
 from fastct.rules.words import Failure
 
 INTERFACE_MAX = 15
@@ -168,7 +168,7 @@ class Parser:
         if extension not in self._known:
             self._known.insert(0, extension)
             self.options.longs = self._base + [
-                Long(name, YES if option.kind.count else NO, (known, option))
+                Long(name, YES if option.kind.count else MAYBE if option.kind.optional else NO, (known, option))
                 for known in self._known for option in known.options for name in (option.name, *option.alias)]
         use = Use(extension)
         if uses is not None:
@@ -181,6 +181,9 @@ class Parser:
         found = MATCHES.get((argument, self.family))
         if found is None:
             raise Failure(f"Couldn't load match `{argument}':No such file or directory\n", word=argument)
+        if found.absent is not None:
+            self.warnings.append(f"Warning: Extension {argument} revision {found.absent} not supported, "
+                                 "missing kernel module?")
         self._use(found, self.matches)
 
     def _jump(self, argument):
@@ -212,6 +215,8 @@ class Parser:
         context = Context(extension.name, option.said or option.name, self.family, self.header.protocol, self.sets,
                           "protocol" in self.header.inverted)
         taken = [found.argument] if option.kind.count else []
+        if option.kind.optional:
+            taken = [self.options.extra() if found.argument is None else found.argument]
         while len(taken) < option.kind.count:
             word = self.options.extra()
             if word is None:

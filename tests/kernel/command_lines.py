@@ -104,7 +104,8 @@ class Lines:
         }[kind](), "nvx0" if kind == "L" else "v"
 
     def _flags(self, usual):
-        letters = self.rng.choice(("", "", *usual, "nv", "n", "v", "x", "0") if self.some(0.1) else ("", "", "", *usual))
+        more = ("nv", "n", "v", "x", "0") if self.some(0.1) else ("",)
+        letters = self.rng.choice(("", "", *usual, *more))
         words = ["--line-numbers" if letter == "0" else f"-{letter}" for letter in letters]
         return [f"-{letters}"] if len(letters) > 1 and "0" not in letters else words
 
