@@ -155,7 +155,8 @@ class Reader:
 
     def _command(self, line):
         words = [*(["-v"] if self.how.verbose else []), *self._words(line)]
-        command = CommandLine(words, self.ruleset.family, self.table.name, restoring=True)
+        command = CommandLine(words, self.ruleset.family, self.table.name, restoring=True,
+                              sets=self.ruleset.sets)
         try:
             command.read()
             if not command.ignored:
