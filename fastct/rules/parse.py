@@ -214,9 +214,9 @@ class Parser:
                 raise Failure(f"--{option.as_option or option.name} requires two args.", word=found.word)
             taken.append(word)
         extension.accept(use, option, self.invert, context)
+        use.values[option.name] = option.kind.read(taken, context)
         if option.warning:
             self.warnings.append(option.warning)
-        use.values[option.name] = option.kind.read(taken, context)
         if self.invert:
             use.inverted.add(option.name)
 

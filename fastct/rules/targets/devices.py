@@ -72,6 +72,7 @@ class Time(Kind):
         return int(float(found[1]) * TIME_UNITS[found[2].lower()]) & 0xFFFFFFFF
 
     def write(self, value):
+        value &= 0xFFFFFFFF            # iptables counts in 32 bits
         for unit, name in ((10**6, "s"), (10**3, "ms")):
             if value >= unit:
                 return (f"{value / unit:.1f}{name}",)

@@ -1,5 +1,5 @@
 """Targets that write into the packet's headers."""
-from fastct.rules.extension import Option, Target, exclusive
+from fastct.rules.extension import Option, Target, by_family, exclusive
 from fastct.rules.kinds import Kind, Mask, Number, number
 from fastct.rules.targets.marks import bit_options, operation
 from fastct.rules.words import Failure, Refused
@@ -136,10 +136,16 @@ class Ecn(Target):
         return " ".join(["ECN", *(f"{label}{use.get(name)}" for name, label in self.labels.items() if name in use)])
 
 
+@by_family("TCPMSS")
 class Tcpmss(Target):
     """``set-mss``, or ``clamp-mss-to-pmtu``: the later one counts."""
-    name, protocols = "TCPMSS", (TCP,)
-    options = (Option("set-mss", Number(high=65515)), Option("clamp-mss-to-pmtu"))
+    protocols = (TCP,)
+    # The longest packet less the shortest headers.
+    most = {4: 65535 - 20, 6: 65535 - 40}
+
+    @classmethod
+    def options_for(cls, family):
+        return (Option("set-mss", Number(high=cls.most[family])), Option("clamp-mss-to-pmtu"))
 
     def verify(self, use, rule):
         if not use.values:
