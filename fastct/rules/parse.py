@@ -206,7 +206,8 @@ class Parser:
         use = self.target
         if use is None or use.extension is not extension:
             use = next(use for use in reversed(self.matches) if use.extension is extension)
-        context = Context(extension.name, option.name, self.family, self.header.protocol, self.sets)
+        context = Context(extension.name, option.name, self.family, self.header.protocol, self.sets,
+                          self.warnings.append)
         taken = [found.argument] if option.kind.count else []
         while len(taken) < option.kind.count:
             word = self.options.extra()
@@ -215,8 +216,6 @@ class Parser:
             taken.append(word)
         extension.accept(use, option, self.invert, context)
         use.values[option.name] = option.kind.read(taken, context)
-        if option.warning:
-            self.warnings.append(option.warning)
         if self.invert:
             use.inverted.add(option.name)
 
@@ -230,6 +229,8 @@ class Parser:
         rule = self._rule()
         for use in [*self.matches, *([self.target] if self.target else [])]:
             use.extension.verify(use, rule)
+            self.warnings += [option.warning for option in use.extension.options
+                              if option.warning and option.name in use]
             needed(use.extension, use)
             fold(use)
             use.extension.finish(use, rule)

@@ -34,7 +34,7 @@ RESOLVED = re.compile(r"getaddrinfo: .*")
 
 
 def _own_names(words, number):
-    return [f"{word}{number}"[-27:] if before in NAMED and word != "" else word
+    return [f"{number}{word}" if before in NAMED and word != "" else word
             for before, word in zip(["", *words], words, strict=False)]
 
 

@@ -93,7 +93,7 @@ class Rateest(Target):
         if power is None:
             raise Failure("RATEEST: interval value is too large")
         # The weight of the newest sample is 1/2**n: the largest n with which the average is not too slow.
-        n = next((n for n in range(1, 32) if interval / -math.log(1 - 1 / (1 << n)) > average), 32) - 1
+        n = next((n for n in range(1, 31) if interval / -math.log(1 - 1 / (1 << n)) > average), 32) - 1
         if not 0 < n < 31:
             raise Failure("RATEEST: ewmalog value is out of range")
         return power, n

@@ -91,8 +91,9 @@ class _Hops(Target):
 
 
 def _hop_options(prefix):
-    return exclusive(Option(f"{prefix}-set", Number(8)), Option(f"{prefix}-dec", Number(8, low=1)),
-                     Option(f"{prefix}-inc", Number(8, low=1)))
+    raised, lowered = f"{prefix}-inc", f"{prefix}-dec"
+    return (Option(f"{prefix}-set", Number(8), excludes=(raised, lowered)),
+            Option(lowered, Number(8, low=1), excludes=(raised,)), Option(raised, Number(8, low=1)))
 
 
 class Ttl(_Hops):
@@ -116,8 +117,12 @@ class Ecn(Target):
             raise Failure("ECN target: An operation is required")
 
     def finish(self, use, rule):
-        if use.values.pop("ecn-tcp-remove", False):
-            use.values.update(dict.fromkeys(self.tcp, 0))
+        given, use.values = use.values, {}
+        for name, value in given.items():
+            if name == "ecn-tcp-remove":      # forgets what was before it
+                use.values = dict.fromkeys(self.tcp, 0)
+            else:
+                use.values[name] = value
 
     def check(self, use, rule, place):
         if any(name in use for name in self.tcp) and (rule.header.protocol != TCP
