@@ -174,7 +174,7 @@ def only_for(rule, protocols):
 def admit(use, rule, place):
     """Raise Refused if the kernel would not take this extension in this place."""
     extension = use.extension
-    if extension.absent:
+    if extension.absent is not None:
         raise Refused(Refused.ABSENT)
     if extension.tables is not None and place.table not in extension.tables:
         raise Refused

@@ -131,10 +131,14 @@ class Table:
 
 
 class Ruleset:
-    """The tables of one family (4 or 6), those that are in use, by name; the one that came last is first."""
+    """The tables of one family (4 or 6), those that are in use, by name; the one that came last is first.
 
-    def __init__(self, family=4):
-        self.family = family
+    sets : ``sets.Sets`` or None
+        The ipsets that rules may name; None when they are not known: then any name will do.
+    """
+
+    def __init__(self, family=4, sets=None):
+        self.family, self.sets = family, sets
         self.tables = {}
 
     def table(self, name):

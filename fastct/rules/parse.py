@@ -165,6 +165,9 @@ class Parser:
 
     def _use(self, extension, uses=None):
         """A rule uses an extension: its options are known from now on."""
+        if extension.absent is not None:
+            self.warnings.append(f"Warning: Extension {extension.name} revision {extension.absent} not supported, "
+                                 "missing kernel module?")
         if extension not in self._known:
             self._known.insert(0, extension)
             self.options.longs = self._base + [
@@ -181,9 +184,6 @@ class Parser:
         found = MATCHES.get((argument, self.family))
         if found is None:
             raise Failure(f"Couldn't load match `{argument}':No such file or directory\n", word=argument)
-        if found.absent is not None:
-            self.warnings.append(f"Warning: Extension {argument} revision {found.absent} not supported, "
-                                 "missing kernel module?")
         self._use(found, self.matches)
 
     def _jump(self, argument):
@@ -201,8 +201,6 @@ class Parser:
         found = TARGETS.get((argument, self.family))
         if found is not None:
             self.target = self._use(found)
-            if found.absent:
-                self.warnings.append(f"Warning: Extension {argument} revision 0 not supported, missing kernel module?")
 
     def _g(self, argument):
         self._jump(argument)
@@ -213,7 +211,7 @@ class Parser:
         if use is None or use.extension is not extension:
             use = next(use for use in reversed(self.matches) if use.extension is extension)
         context = Context(extension.name, option.said or option.name, self.family, self.header.protocol, self.sets,
-                          "protocol" in self.header.inverted)
+                          self.warnings.append, "protocol" in self.header.inverted)
         taken = [found.argument] if option.kind.count else []
         if option.kind.optional:
             taken = [self.options.extra() if found.argument is None else found.argument]
@@ -224,8 +222,6 @@ class Parser:
                               word=found.word)
             taken.append(word)
         extension.accept(use, option, self.invert, context)
-        if option.warning:
-            self.warnings.append(option.warning)
         extension.take(use, option, option.kind.read(taken, context), self.invert)
 
     # -- the rule
@@ -238,6 +234,8 @@ class Parser:
         rule = self._rule()
         for use in [*self.matches, *([self.target] if self.target else [])]:
             use.extension.verify(use, rule)
+            self.warnings += [option.warning for option in use.extension.options
+                              if option.warning and option.name in use]
             needed(use.extension, use)
             fold(use)
             use.extension.finish(use, rule)

@@ -162,7 +162,7 @@ def iptables(words, ruleset):
     """
     terminal, status = Terminal(), 0
     program = PROGRAMS[ruleset.family]
-    line = CommandLine(list(words), ruleset.family)
+    line = CommandLine(list(words), ruleset.family, sets=ruleset.sets)
     try:
         try:
             line.read()

@@ -58,12 +58,15 @@ class CounterValue(Kind):
 class SetOption(Option):
     """An option as ``-m set`` and ``-j SET`` read them, without libxtables: given again, it counts again."""
     once: bool = False          # the set itself, which may not
+    deprecated: str = ""        # what is said to whoever uses it
 
-    def accept(self, use, invert):
+    def accept(self, use, context):
         """Raise Failure in the words of these two."""
         name = self.as_option or self.name
         if self.once and any(name in (given, use.extension.option(given).as_option) for given in use.values):
             raise Failure(f"--{name} can be specified only once")
+        if self.deprecated:
+            context.warn(self.deprecated)
 
 
 def counter_options(what):
@@ -78,12 +81,12 @@ class Set(Match):
     updates = ("update-counters", "update-subcounters")
     options = (SetOption("match-set", SetAndDirections(), invert=True, once=True),
                SetOption("set", SetAndDirections(), invert=True, once=True, as_option="match-set",
-                         warning="--set option deprecated, please use --match-set"),
+                         deprecated="--set option deprecated, please use --match-set"),
                SetOption("return-nomatch"), *(SetOption(name, invert=True) for name in updates),
                *counter_options("packets"), *counter_options("bytes"))
 
     def accept(self, use, option, invert, context):
-        option.accept(use, invert)
+        option.accept(use, context)
         what, _, relation = option.name.partition("-")
         if relation in ("eq", "lt", "gt"):
             if any(f"{what}-{other}" in use for other in ("eq", "lt", "gt")):

@@ -40,7 +40,7 @@ class Delay(Kind):
 
 
 class Led(Target):
-    name, absent = "LED", True          # kernels without lamps have not got it
+    name, absent = "LED", 0          # kernels without lamps have not got it
     options = (Option("led-trigger-id", Text(most=16, always=True), needed=True), Option("led-delay", Delay()),
                Option("led-always-blink"))
 
@@ -72,6 +72,7 @@ class Time(Kind):
         return int(float(found[1]) * TIME_UNITS[found[2].lower()]) & 0xFFFFFFFF
 
     def write(self, value):
+        value &= 0xFFFFFFFF            # iptables counts in 32 bits
         for unit, name in ((10**6, "s"), (10**3, "ms")):
             if value >= unit:
                 return (f"{value / unit:.1f}{name}",)
@@ -92,7 +93,7 @@ class Rateest(Target):
         if power is None:
             raise Failure("RATEEST: interval value is too large")
         # The weight of the newest sample is 1/2**n: the largest n with which the average is not too slow.
-        n = next((n for n in range(1, 32) if interval / -math.log(1 - 1 / (1 << n)) > average), 32) - 1
+        n = next((n for n in range(1, 31) if interval / -math.log(1 - 1 / (1 << n)) > average), 32) - 1
         if not 0 < n < 31:
             raise Failure("RATEEST: ewmalog value is out of range")
         return power, n
@@ -140,7 +141,7 @@ class ClusterMac(Kind):
 
 
 class Clusterip(Target):
-    name, families, absent = "CLUSTERIP", (4,), True        # taken out of Linux in 6.3
+    name, families, absent = "CLUSTERIP", (4,), 0        # taken out of Linux in 6.3
     options = (Option("new"), Option("hashmode", HashMode()), Option("clustermac", ClusterMac()),
                Option("total-nodes", Number(high=16)), Option("local-node", Number(high=16)),
                Option("hash-init", Number()))
