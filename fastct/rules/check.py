@@ -1,6 +1,6 @@
 """What the kernel refuses when a table is handed over to it: jumps in a circle, extensions where they may not stand."""
 from fastct.rules.extension import Place, admit
-from fastct.rules.model import STANDARD, TABLES, Header
+from fastct.rules.model import STANDARD, STANDARD_NAME, TABLES, Counters, Header
 from fastct.rules.words import Refused
 
 LOOP = "Too many levels of symbolic links."
@@ -41,10 +41,19 @@ def hooks_of(table):
 
 
 def commit(table, family):
-    """Raise Refused if the kernel does not take a table."""
+    """Raise Refused if the kernel does not take a table.
+
+    If it does, the policies' counters start again but for those that were given (so it is with every change in Linux).
+    """
     hooks = hooks_of(table)
     for chain in table.chains.values():
         for rule in chain.rules:
             place = Place(table.name, tuple(hooks.get(id(rule), ())), family)
             for use in (*rule.matches, *((rule.target,) if rule.target else ())):
                 admit(use, rule, place)
+            if rule.jump == STANDARD_NAME and rule.target is None and rule.jump not in table.chains:
+                raise Refused(Refused.ABSENT)
+    for chain in table.chains.values():
+        if chain.name not in table.given:
+            chain.counters = Counters()
+    table.given.clear()

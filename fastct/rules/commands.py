@@ -4,7 +4,7 @@ What is checked, in which order, and with which words is iptables'; ``program`` 
 """
 from fastct.rules.extension import TARGETS
 from fastct.rules.kinds import number
-from fastct.rules.model import NAME_MAX, STANDARD
+from fastct.rules.model import NAME_MAX, STANDARD, STANDARD_NAME
 from fastct.rules.options import MAYBE, NO, YES
 from fastct.rules.parse import RULE_OPTIONS, Parser
 from fastct.rules.words import Failure
@@ -48,7 +48,7 @@ def chain_name(text):
         raise Failure(f"chain name `{text}' too long (must be under {NAME_MAX + 1} chars)", word=text)
     if text[:1] in ("-", "!") and text:
         raise Failure(f"chain name not allowed to start with `{text[0]}'", word=text)
-    if text in ("", "standard", *STANDARD) or any((text, family) in TARGETS for family in PROGRAMS):
+    if text in ("", STANDARD_NAME, *STANDARD) or any((text, family) in TARGETS for family in PROGRAMS):
         raise Failure("chain name may not clash with target name", word=text)
     if any(char in " \t\n\v\f\r" for char in text):
         raise Failure(f"Invalid chain name `{text}'", word=text)
@@ -147,7 +147,6 @@ class CommandLine(Parser):
         self.chain = argument
 
     def _E(self, argument):
-        chain_name(argument)
         self._command("E")
         self.chain, self.name = argument, self.options.extra()
         if self.name is None:

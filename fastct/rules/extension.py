@@ -31,6 +31,7 @@ class Option:
     requires: tuple = ()          # options that it needs
     alias: tuple = ()             # other names
     as_option: str = ""           # stands for this option; ``kind`` reads the value for that one
+    warning: str = ""             # what iptables says to whoever uses it
     said: str = ""                # its name in libxtables' errors, when it is not ``name``
     again: str = ""               # the error when it is given twice, when it is not libxtables'
 
@@ -67,6 +68,7 @@ class Extension:
     options: ClassVar[tuple] = ()
     order: ClassVar[tuple] = ()           # options in the order of -S, where ``options`` are in another one
     unwritten: ClassVar[dict] = {}        # values by option that -S does not have, be they inverted or not
+    blank: ClassVar[str] = " "            # what stands before its text in -L
     at_most_one: ClassVar[tuple] = ()     # options of which at most one may be given
     absent: ClassVar[int | None] = None   # the revision that iptables misses in the kernel
     # Where the kernel takes it: None is anywhere.
@@ -172,6 +174,8 @@ def only_for(rule, protocols):
 def admit(use, rule, place):
     """Raise Refused if the kernel would not take this extension in this place."""
     extension = use.extension
+    if extension.absent is not None:
+        raise Refused(Refused.ABSENT)
     if extension.tables is not None and place.table not in extension.tables:
         raise Refused
     if extension.hooks is not None and not set(place.hooks) <= set(extension.hooks):

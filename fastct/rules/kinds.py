@@ -18,6 +18,7 @@ class Context:
     family: int = 4
     protocol: int = 0
     sets: object = None         # the ipsets there are (``sets.Sets``); None when they are not known
+    warn: object = None         # takes what iptables says besides
     protocol_inverted: bool = False
 
     def failure(self, text):

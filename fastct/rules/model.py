@@ -15,6 +15,7 @@ TABLES = {
 }
 POLICIES = ("ACCEPT", "DROP")
 STANDARD = ("ACCEPT", "DROP", "QUEUE", "RETURN")
+STANDARD_NAME = "standard"      # what iptables calls the extension behind those; no rule with it as a target is taken
 NAME_MAX = 28       # bytes of the name of a chain or target
 
 
@@ -95,10 +96,14 @@ class Chain:
 
 
 class Table:
-    """A table: its chains by name, base chains first, in the order of the hooks; user chains sorted, as Linux does."""
+    """A table: its chains by name, base chains first, in the order of the hooks; user chains sorted, as Linux does.
+
+    ``given``: whose counters were named since the table was last handed over: names of base chains, ids of rules.
+    """
 
     def __init__(self, name):
         self.name = name
+        self.given = set()
         self.chains = {hook: Chain(hook, "ACCEPT") for hook in TABLES[name]}
 
     def chain(self, name):
@@ -113,10 +118,6 @@ class Table:
         names[base:] = sorted(names[base:], key=str.encode)
         self.chains = {name: self.chains[name] for name in names}
 
-    def drop_user_chains(self):
-        """Be without any chain of a user's."""
-        self.chains = {name: chain for name, chain in self.chains.items() if chain.policy is not None}
-
     def copy(self):
         """A table to change; the rules, which nobody changes, are shared."""
         table = Table(self.name)
@@ -130,10 +131,14 @@ class Table:
 
 
 class Ruleset:
-    """The tables of one family (4 or 6), those that are in use, by name; the one that came last is first."""
+    """The tables of one family (4 or 6), those that are in use, by name; the one that came last is first.
 
-    def __init__(self, family=4):
-        self.family = family
+    sets : ``sets.Sets`` or None
+        The ipsets that rules may name; None when they are not known: then any name will do.
+    """
+
+    def __init__(self, family=4, sets=None):
+        self.family, self.sets = family, sets
         self.tables = {}
 
     def table(self, name):

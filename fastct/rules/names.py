@@ -22,7 +22,8 @@ _PROTOCOLS = {
     133: ("fc",), 135: ("mobility-header", "ipv6-mh", "mh"), 136: ("udplite",), 137: ("mpls-in-ip",), 138: ("manet",),
     139: ("hip",), 140: ("shim6",), 141: ("wesp",), 142: ("rohc",), 143: ("ethernet",),
 }
-_PROTOCOL_NUMBERS = {name: value for value, names in _PROTOCOLS.items() for name in names}
+PROTOCOL_NUMBERS = {name: value for value, names in _PROTOCOLS.items() for name in names}
+OWN_PROTOCOLS = (0, 1, 6, 17, 50, 51, 58, 132, 135, 136)      # those iptables knows without the system's list
 
 
 def protocol(text):
@@ -30,7 +31,7 @@ def protocol(text):
     value, rest = number(text)
     if value is not None and not rest and value <= 255:
         return value
-    found = _PROTOCOL_NUMBERS.get(text.lower())
+    found = PROTOCOL_NUMBERS.get(text.lower())
     if found is None:
         raise Failure(f'unknown protocol "{text.lower()}" specified', word=text)
     return found
@@ -50,12 +51,41 @@ def protocol_name(value):
     return _PROTOCOLS.get(value, (str(value),))[0]
 
 
+def known_protocol(value):
+    """The name of a protocol that iptables knows by itself, or its number as text."""
+    return protocol_name(value) if value in OWN_PROTOCOLS else str(value)
+
+
 def service_name(value, protocol_=None):
     """The name of a port, or its number as text."""
     try:
         return socket.getservbyport(value, protocol_) if protocol_ else socket.getservbyport(value)
     except OSError:
         return str(value)
+
+
+def _parts4(text):
+    """``10``, ``10.1``, ``0x0a.1.2``: parts from the left, nought for what is missing; None if it is no such thing."""
+    values = [number(part) for part in text.split(".")]
+    if len(values) > 4 or any(value is None or rest or value > 255 for value, rest in values):
+        return None
+    return int.from_bytes(bytes(value for value, _ in values).ljust(4, b"\0"), "big")
+
+
+def _whole4(text):
+    """``167772161``, ``10.0.258``: the C library's forms, in which the last part fills what is left. Or None."""
+    try:
+        return int.from_bytes(socket.inet_aton(text), "big") if text.strip() == text else None
+    except OSError:
+        return None
+
+
+def host(text, family):
+    """The address of a host of a rule's ``-s`` or ``-d`` as a number, or None. Names are not looked up."""
+    if family == 6:
+        return address(text, 6)
+    found = _parts4(text)
+    return _whole4(text) if found is None else found
 
 
 def address(text, family):
@@ -144,11 +174,11 @@ def networks(text, family):
     found = []
     for part in text.split(","):
         part = part.lstrip(" ")
-        host, slash, mask_text = part.partition("/")
+        name, slash, mask_text = part.rpartition("/") if "/" in part else (part, "", "")
         bits = mask(mask_text, family) if slash else every(family)
-        value = 0 if not host or (slash and not bits) else address(host, family)
+        value = host(name, family) if bits else 0
         if value is None:
-            raise Failure(f"host/network `{host}' not found", word=text)
+            raise Failure(f"host/network `{name}' not found", word=text)
         found.append(Network(value & bits, bits))
     return found
 

@@ -11,7 +11,7 @@ from itertools import product
 from fastct.rules import names
 from fastct.rules.extension import MATCHES, TARGETS, Use, fold, needed
 from fastct.rules.kinds import Context
-from fastct.rules.model import NAME_MAX, STANDARD, Counters, Header, Network, Rule
+from fastct.rules.model import NAME_MAX, STANDARD, STANDARD_NAME, Counters, Header, Network, Rule
 from fastct.rules.options import MAYBE, MISSING, NO, PLAIN, UNKNOWN, YES, Long, Options
 from fastct.rules.words import Failure
 
@@ -23,6 +23,8 @@ RULE_OPTIONS = (
     ("i", ("in-interface",), YES), ("o", ("out-interface",), YES), ("f", ("fragments",), NO),
     ("m", ("match",), YES), ("j", ("jump",), YES), ("g", ("goto",), YES), ("c", ("set-counters",), YES),
 )
+# iptables 1.8.9 takes these arguments for the word that stands last, even where that is ``-plo`` or ``--src=…``.
+WHOLE_WORD = "psdjio"
 # A protocol's own match comes with it: ``-p tcp --dport`` needs no ``-m tcp``.
 IMPLIED = {1: "icmp", 58: "icmp6", 6: "tcp", 17: "udp", 33: "dccp", 132: "sctp", 136: "udplite", 50: "esp", 51: "ah",
            108: "ipcomp", 135: "mh"}
@@ -71,7 +73,8 @@ class Parser:
                 self._unknown(found)
                 continue
             if isinstance(found.key, str):
-                getattr(self, f"_{found.key}")(found.argument)
+                whole = found.argument and found.key in WHOLE_WORD
+                getattr(self, f"_{found.key}")(self.options.last() if whole else found.argument)
             else:
                 self._extension_option(*found.key, found)
             self.invert = False
@@ -162,6 +165,9 @@ class Parser:
 
     def _use(self, extension, uses=None):
         """A rule uses an extension: its options are known from now on."""
+        if extension.absent is not None:
+            self.warnings.append(f"Warning: Extension {extension.name} revision {extension.absent} not supported, "
+                                 "missing kernel module?")
         if extension not in self._known:
             self._known.insert(0, extension)
             self.options.longs = self._base + [
@@ -178,9 +184,6 @@ class Parser:
         found = MATCHES.get((argument, self.family))
         if found is None:
             raise Failure(f"Couldn't load match `{argument}':No such file or directory\n", word=argument)
-        if found.absent is not None:
-            self.warnings.append(f"Warning: Extension {argument} revision {found.absent} not supported, "
-                                 "missing kernel module?")
         self._use(found, self.matches)
 
     def _jump(self, argument):
@@ -208,14 +211,15 @@ class Parser:
         if use is None or use.extension is not extension:
             use = next(use for use in reversed(self.matches) if use.extension is extension)
         context = Context(extension.name, option.said or option.name, self.family, self.header.protocol, self.sets,
-                          "protocol" in self.header.inverted)
+                          self.warnings.append, "protocol" in self.header.inverted)
         taken = [found.argument] if option.kind.count else []
         if option.kind.optional:
             taken = [self.options.extra() if found.argument is None else found.argument]
         while len(taken) < option.kind.count:
             word = self.options.extra()
             if word is None:
-                raise Failure(option.kind.wants or f"--{option.name} requires two args.", word=found.word)
+                raise Failure(option.kind.wants or f"--{option.as_option or option.name} requires two args.",
+                              word=found.word)
             taken.append(word)
         extension.accept(use, option, self.invert, context)
         extension.take(use, option, option.kind.read(taken, context), self.invert)
@@ -230,6 +234,8 @@ class Parser:
         rule = self._rule()
         for use in [*self.matches, *([self.target] if self.target else [])]:
             use.extension.verify(use, rule)
+            self.warnings += [option.warning for option in use.extension.options
+                              if option.warning and option.name in use]
             needed(use.extension, use)
             fold(use)
             use.extension.finish(use, rule)
@@ -252,6 +258,8 @@ def resolve(rule, chains, warn):
     if rule.jump in chains and rule.target is not None:
         warn(f"Warning: using chain {rule.jump}, not extension")
         return replace(rule, target=None)
-    if not rule.jump or rule.target is not None or rule.jump in chains or (rule.jump in STANDARD and not rule.goto):
+    if not rule.jump or rule.target is not None or rule.jump in chains:
+        return rule
+    if not rule.goto and rule.jump in (STANDARD_NAME, *STANDARD):
         return rule
     raise Failure(f"goto '{rule.jump}' is not a chain", word=rule.jump) if rule.goto else no_target(rule.jump)

@@ -103,6 +103,11 @@ def _on_chains(letter, line, table, terminal):
     _each(every if line.chain is None else [line.chain], act)
 
 
+def changes_something(line):
+    """Whether a command line's commands are more than questions."""
+    return bool(set(line.commands) - set("CLS"))
+
+
 def execute(line, table, terminal, origin=None):
     """Do to a table what a command line says; raises Failure. ``origin``: where it stands in a file."""
     if line.commands[0] in WITH_RULE:
@@ -157,7 +162,7 @@ def iptables(words, ruleset):
     """
     terminal, status = Terminal(), 0
     program = PROGRAMS[ruleset.family]
-    line = CommandLine(list(words), ruleset.family)
+    line = CommandLine(list(words), ruleset.family, sets=ruleset.sets)
     try:
         try:
             line.read()
@@ -166,7 +171,7 @@ def iptables(words, ruleset):
             terminal.warn(*line.warnings)
         table = _table(line, ruleset).copy()
         execute(line, table, terminal)
-        if set(line.commands) - set("CLS"):
+        if changes_something(line):
             check.commit(table, ruleset.family)
             ruleset.tables[line.table] = table
     except Finished as end:

@@ -58,6 +58,7 @@ class Reader:
         self.table = None           # the table that is being filled
         self.named = None           # the name of the last table, also of one that is left out
         self.number = 0
+        self.changed = False        # whether the table has been changed
 
     def read(self, text):
         """All lines; raises Failure or Finished."""
@@ -86,7 +87,7 @@ class Reader:
         return True
 
     def _commit(self):
-        if not self.how.test:
+        if self.changed and not self.how.test:
             check.commit(self.table, self.ruleset.family)
             self.ruleset.tables[self.table.name] = self.table
         self.table = None
@@ -100,14 +101,20 @@ class Reader:
             return True
         if self.named not in TABLES:
             raise Failure(f"{self.program}: unable to initialize table '{self.named}'", word=words[0])
-        self.table = self.ruleset.table(self.named).copy()
+        self.table, self.changed = self.ruleset.table(self.named).copy(), not self.how.noflush
         if not self.how.noflush:
-            for chain in list(self.table.chains.values()):
-                if self.how.verbose:
-                    self.terminal.say(f"Flushing chain `{chain.name}'")
-                chain.rules.clear()
-            self.table.drop_user_chains()
+            self._empty(self.table)
         return True
+
+    def _empty(self, table):
+        users = [name for name, chain in table.chains.items() if chain.policy is None]
+        if self.how.verbose:
+            self.terminal.say(*(f"Flushing chain `{name}'" for name in table.chains))
+            self.terminal.say(*(f"Deleting chain `{name}'" for name in users))
+        for chain in table.chains.values():
+            chain.rules.clear()
+        for name in users:
+            del table.chains[name]
 
     def _chain(self, line):
         name, policy, counters = (_parts(line) + [None] * 3)[:3]
@@ -120,6 +127,7 @@ class Reader:
             self._user_chain(name, chain)
         if policy is None:
             raise Failure(f"{self.program}: line {self.number} policy invalid")
+        self.changed |= policy != "-" or self.table.chains[name].policy is None
         if policy != "-":
             self._policy(name, policy, counters)
 
@@ -146,8 +154,9 @@ class Reader:
                           word=policy) from refused
 
     def _command(self, line):
-        words = self._words(line)
-        command = CommandLine(words, self.ruleset.family, self.table.name, restoring=True)
+        echo = ["-v"] if self.how.verbose and not self.how.noflush else []
+        command = CommandLine([*echo, *self._words(line)], self.ruleset.family, self.table.name, restoring=True,
+                              sets=self.ruleset.sets)
         try:
             command.read()
             if not command.ignored:
@@ -156,6 +165,7 @@ class Reader:
             self.terminal.warn(*command.warnings)
         if not command.ignored:
             program.execute(command, self.table, self.terminal, self.number)
+            self.changed |= program.changes_something(command)
 
     def _words(self, line):
         """The words of a command line; counters in front become an option."""

@@ -14,7 +14,7 @@ from fastct.rules import changes, check, model, program, save
 from fastct.rules.commands import PROGRAMS, VERSION, Finished, chain_name
 from fastct.rules.parse import Parser, resolve
 from fastct.rules.restore import How, Reader
-from fastct.rules.words import Failure, split
+from fastct.rules.words import Failure, Refused, split
 
 
 def _error(failure, path=None, line=None):
@@ -226,7 +226,7 @@ class Chain:
         try:
             return [changes.find(table, self.name, found) for found in self._rules(rule, table)][0]
         except Failure as failure:
-            if str(failure) == changes.NO_SUCH_RULE:
+            if str(failure) in (changes.NO_SUCH_RULE, Refused.ABSENT):
                 return None
             raise _error(failure) from failure
 

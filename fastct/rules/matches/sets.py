@@ -58,11 +58,15 @@ class CounterValue(Kind):
 class SetOption(Option):
     """An option as ``-m set`` and ``-j SET`` read them, without libxtables: given again, it counts again."""
     once: bool = False          # the set itself, which may not
+    deprecated: str = ""        # what is said to whoever uses it
 
-    def accept(self, use, invert):
+    def accept(self, use, context):
         """Raise Failure in the words of these two."""
-        if self.once and self.name in use:
-            raise Failure(f"--{self.name} can be specified only once")
+        name = self.as_option or self.name
+        if self.once and any(name in (given, use.extension.option(given).as_option) for given in use.values):
+            raise Failure(f"--{name} can be specified only once")
+        if self.deprecated:
+            context.warn(self.deprecated)
 
 
 def counter_options(what):
@@ -75,12 +79,14 @@ class Set(Match):
     """``match-set``: name and directions. ``update-counters`` and ``update-subcounters`` are kept if inverted only."""
     name = "set"
     updates = ("update-counters", "update-subcounters")
-    options = (SetOption("match-set", SetAndDirections(), invert=True, once=True, alias=("set",)),
+    options = (SetOption("match-set", SetAndDirections(), invert=True, once=True),
+               SetOption("set", SetAndDirections(), invert=True, once=True, as_option="match-set",
+                         deprecated="--set option deprecated, please use --match-set"),
                SetOption("return-nomatch"), *(SetOption(name, invert=True) for name in updates),
                *counter_options("packets"), *counter_options("bytes"))
 
     def accept(self, use, option, invert, context):
-        option.accept(use, invert)
+        option.accept(use, context)
         what, _, relation = option.name.partition("-")
         if relation in ("eq", "lt", "gt"):
             if any(f"{what}-{other}" in use for other in ("eq", "lt", "gt")):
@@ -91,7 +97,7 @@ class Set(Match):
             raise Failure(f"--{option.name} flag cannot be inverted")
 
     def verify(self, use, rule):
-        if "match-set" not in use:
+        if "match-set" not in use and "set" not in use:
             raise Failure("You must specify `--match-set' with proper arguments")
 
     def finish(self, use, rule):

@@ -40,17 +40,13 @@ class Delay(Kind):
 
 
 class Led(Target):
-    """Kernels without lamps have not got it."""
-    name = "LED"
+    name, absent = "LED", 0          # kernels without lamps have not got it
     options = (Option("led-trigger-id", Text(most=16, always=True), needed=True), Option("led-delay", Delay()),
                Option("led-always-blink"))
 
     def finish(self, use, rule):
         if use.get("led-delay") == 0:
             del use.values["led-delay"]
-
-    def check(self, use, rule, place):
-        raise Refused(Refused.ABSENT)
 
     def show(self, use, numeric):
         delay = use.get("led-delay", 0)
@@ -76,6 +72,7 @@ class Time(Kind):
         return int(float(found[1]) * TIME_UNITS[found[2].lower()]) & 0xFFFFFFFF
 
     def write(self, value):
+        value &= 0xFFFFFFFF            # iptables counts in 32 bits
         for unit, name in ((10**6, "s"), (10**3, "ms")):
             if value >= unit:
                 return (f"{value / unit:.1f}{name}",)
@@ -96,7 +93,7 @@ class Rateest(Target):
         if power is None:
             raise Failure("RATEEST: interval value is too large")
         # The weight of the newest sample is 1/2**n: the largest n with which the average is not too slow.
-        n = next((n for n in range(1, 32) if interval / -math.log(1 - 1 / (1 << n)) > average), 32) - 1
+        n = next((n for n in range(1, 31) if interval / -math.log(1 - 1 / (1 << n)) > average), 32) - 1
         if not 0 < n < 31:
             raise Failure("RATEEST: ewmalog value is out of range")
         return power, n
@@ -144,8 +141,7 @@ class ClusterMac(Kind):
 
 
 class Clusterip(Target):
-    """Linux has done without it since 6.12."""
-    name, families = "CLUSTERIP", (4,)
+    name, families, absent = "CLUSTERIP", (4,), 0        # taken out of Linux in 6.3
     options = (Option("new"), Option("hashmode", HashMode()), Option("clustermac", ClusterMac()),
                Option("total-nodes", Number(high=16)), Option("local-node", Number(high=16)),
                Option("hash-init", Number()))
@@ -154,9 +150,6 @@ class Clusterip(Target):
         whole = all(name in use for name in ("new", "hashmode", "clustermac", "total-nodes", "local-node"))
         if use.values and not whole:
             raise Failure("CLUSTERIP target: Invalid parameter combination")
-
-    def check(self, use, rule, place):
-        raise Refused(Refused.ABSENT)
 
     def show(self, use, numeric):
         words = ["CLUSTERIP"]

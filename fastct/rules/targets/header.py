@@ -1,5 +1,5 @@
 """Targets that write into the packet's headers."""
-from fastct.rules.extension import Option, Target, exclusive
+from fastct.rules.extension import Option, Target, by_family, exclusive
 from fastct.rules.kinds import Kind, Mask, Number, number
 from fastct.rules.targets.marks import bit_options, operation
 from fastct.rules.words import Failure, Refused
@@ -91,8 +91,9 @@ class _Hops(Target):
 
 
 def _hop_options(prefix):
-    return exclusive(Option(f"{prefix}-set", Number(8)), Option(f"{prefix}-dec", Number(8, low=1)),
-                     Option(f"{prefix}-inc", Number(8, low=1)))
+    raised, lowered = f"{prefix}-inc", f"{prefix}-dec"
+    return (Option(f"{prefix}-set", Number(8), excludes=(raised, lowered)),
+            Option(lowered, Number(8, low=1), excludes=(raised,)), Option(raised, Number(8, low=1)))
 
 
 class Ttl(_Hops):
@@ -104,7 +105,7 @@ class Hl(_Hops):
 
 
 class Ecn(Target):
-    """``ecn-tcp-ece``, ``ecn-tcp-cwr`` and ``ecn-ip-ect``: what the bits become; --ecn-tcp-remove is both of TCP's 0."""
+    """``ecn-tcp-ece``, ``ecn-tcp-cwr``, ``ecn-ip-ect``: what the bits become; --ecn-tcp-remove is both of TCP's 0."""
     name, families, tables = "ECN", (4,), ("mangle",)
     tcp = ("ecn-tcp-ece", "ecn-tcp-cwr")
     options = (Option("ecn-tcp-remove", excludes=("ecn-tcp-cwr", "ecn-tcp-ece")),
@@ -116,8 +117,12 @@ class Ecn(Target):
             raise Failure("ECN target: An operation is required")
 
     def finish(self, use, rule):
-        if use.values.pop("ecn-tcp-remove", False):
-            use.values.update(dict.fromkeys(self.tcp, 0))
+        given, use.values = use.values, {}
+        for name, value in given.items():
+            if name == "ecn-tcp-remove":      # forgets what was before it
+                use.values = dict.fromkeys(self.tcp, 0)
+            else:
+                use.values[name] = value
 
     def check(self, use, rule, place):
         if any(name in use for name in self.tcp) and (rule.header.protocol != TCP
@@ -136,10 +141,16 @@ class Ecn(Target):
         return " ".join(["ECN", *(f"{label}{use.get(name)}" for name, label in self.labels.items() if name in use)])
 
 
+@by_family("TCPMSS")
 class Tcpmss(Target):
     """``set-mss``, or ``clamp-mss-to-pmtu``: the later one counts."""
-    name, protocols = "TCPMSS", (TCP,)
-    options = (Option("set-mss", Number(high=65515)), Option("clamp-mss-to-pmtu"))
+    protocols = (TCP,)
+    # The longest packet less the shortest headers.
+    most = {4: 65535 - 20, 6: 65535 - 40}
+
+    @classmethod
+    def options_for(cls, family):
+        return (Option("set-mss", Number(high=cls.most[family])), Option("clamp-mss-to-pmtu"))
 
     def verify(self, use, rule):
         if not use.values:

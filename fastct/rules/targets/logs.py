@@ -55,11 +55,14 @@ class Log(Target):
         return " ".join(words)
 
 
+RANGE_WARNING = "warn: --nflog-range has never worked and is no longer supported, please use --nflog-size instead"
+
+
 class Nflog(Target):
     """``nflog-group`` and ``nflog-threshold`` are there unless they are 0."""
     name = "NFLOG"
     options = (Option("nflog-prefix", Text(least=1, cut=63)), Option("nflog-group", Number(16)),
-               Option("nflog-range", Number(), excludes=("nflog-size",)),
+               Option("nflog-range", Number(), excludes=("nflog-size",), warning=RANGE_WARNING),
                Option("nflog-size", Number(), excludes=("nflog-range",)), Option("nflog-threshold", Number(16)))
 
     def finish(self, use, rule):

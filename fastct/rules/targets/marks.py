@@ -75,7 +75,7 @@ class Connmark(Target):
     shifts = ("left-shift-mark", "right-shift-mark")
     options = (*actions, Option("nfmask", Number(form="{:#x}"), excludes=("mask",)),
                Option("ctmask", Number(form="{:#x}"), excludes=("mask",)),
-               *(Option(name, Number()) for name in shifts), Option("mask", Number()))
+               *(Option(name, Number(high=32)) for name in shifts), Option("mask", Number()))
 
     def verify(self, use, rule):
         if not any(option.name in use for option in self.actions):

@@ -83,9 +83,9 @@ class Range(Kind):
 
     def _split(self, text):
         """The texts of the addresses and of the ports (None: none)."""
-        if self.family == 6 and text.startswith("["):
+        if text.startswith("["):
             inner, bracket, rest = text[1:].partition("]")
-            if not bracket:
+            if not bracket or self.family == 4:
                 raise Failure("Invalid address format", word=text)
             return inner, rest[1:] if rest.startswith(":") else None
         # Without brackets one colon is that of the ports, more are an address' own.
@@ -164,8 +164,8 @@ class Prefix(Kind):
     def read(self, words, context):
         host, slash, mask_text = words[0].partition("/")
         bits = names.BITS[self.family]
-        length = names.length(mask_text, self.family, context) if slash else bits
         address = names.resolve(host, self.family)
+        length = names.length(mask_text, self.family, context) if slash else bits
         return address & names.prefix_mask(length, self.family) if self.clear else address, length
 
     def write(self, value):

@@ -33,7 +33,7 @@ class Set(Target):
                _set("del-set"), _set("map-set"), *map(SetOption, MAPS))
 
     def accept(self, use, option, invert, context):
-        option.accept(use, invert)
+        option.accept(use, context)
 
     def verify(self, use, rule):
         use.inverted.clear()             # iptables reads a ``!`` here and forgets it

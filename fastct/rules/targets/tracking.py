@@ -113,7 +113,7 @@ class Low(Number):
 
 
 class Synproxy(Target):
-    name, tables, hooks, protocols = "SYNPROXY", ("filter", "mangle"), ("INPUT", "FORWARD"), (TCP,)
+    name, hooks, protocols = "SYNPROXY", ("INPUT", "FORWARD"), (TCP,)
     terminates = True
     options = (Option("sack-perm"), Option("timestamp"), Option("wscale", Low(keep=8)), Option("mss", Low()),
                Option("ecn"))
