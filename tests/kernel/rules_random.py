@@ -1,7 +1,7 @@
 """Random words for an extension, drawn from its table of options and from the kinds of their arguments.
 
-Most are right; some are wrong in the ways in which people get them wrong. A kind that is not in SAMPLES, be it by itself or
-by one it is derived from, makes a KeyError: it wants a row here.
+Most are right; some are wrong in the ways in which people get them wrong. A kind that is not in SAMPLES, neither itself
+nor one it is derived from, wants a row there.
 """
 from fastct.rules import kinds
 from fastct.rules.extension import MATCHES
@@ -29,8 +29,8 @@ from fastct.rules.model import TABLES
 ODD = ("", "x", "-1", "+3", "5x", "0x1f", "010", "4294967296", "18446744073709551616", "1:2:3", "9:1", ":", "5:", ",",
        "a b", "65535", "65536", "256", "1/", "/1", "1/2/3", "1,,2", "!")
 NAMES = ("a", "web", "a b", "x.y", 'q"t', "0123456789012345678901234567890123456789")
-PROTOCOL_NAMES = {1: "icmp", 6: "tcp", 17: "udp", 33: "dccp", 50: "esp", 51: "ah", 58: "icmpv6", 108: "ipcomp", 132: "sctp",
-                  135: "mobility-header", 136: "udplite"}
+PROTOCOL_NAMES = {1: "icmp", 6: "tcp", 17: "udp", 33: "dccp", 50: "esp", 51: "ah", 58: "icmpv6", 108: "ipcomp",
+                  132: "sctp", 135: "mobility-header", 136: "udplite"}
 ADDRESSES = {4: ("10.0.0.1", "10.1.2.3", "0.0.0.0", "255.255.255.255", "192.168.7.9"),
              6: ("fd00::1", "::", "fe80::1:2", "2001:db8::ffff", "::ffff:1.2.3.4")}
 MASKS = {4: ("0", "8", "24", "31", "32", "255.255.0.0", "255.0.255.0", "33"),
@@ -52,7 +52,8 @@ def _range(rng, bits, separator=":"):
 
 
 def _ports(rng, *_):
-    return rng.choice((_range(rng, 16), ":".join(rng.sample(("http", "domain", "22", "ssh", "0", "80", "1024"), 2)), "ssh"))
+    names = ":".join(rng.sample(("http", "domain", "22", "ssh", "0", "80", "1024"), 2))
+    return rng.choice((_range(rng, 16), names, "ssh"))
 
 
 def _some(rng, names, separator=","):
@@ -94,8 +95,8 @@ def _u32(rng, *_):
     def test():
         steps = "".join(rng.choice(("&0xff", ">>22&0x3C@", " @ ", "<<3", "&5", ">>")) + str(rng.randrange(99))
                         for _ in range(rng.randrange(4)))
-        return f"{rng.randrange(60)}{steps}{rng.choice(('=', ' = '))}" + ",".join(_range(rng, 32)
-                                                                                for _ in range(rng.choice((1, 1, 2, 11))))
+        values = ",".join(_range(rng, 32) for _ in range(rng.choice((1, 1, 2, 11))))
+        return f"{rng.randrange(60)}{steps}{rng.choice(('=', ' = '))}{values}"
     return "&&".join(test() for _ in range(rng.choice((1, 1, 2, 3, 11))))
 
 
@@ -122,7 +123,8 @@ def _hash_rate(rng, *_):
 
 
 def _pattern(rng, kind):
-    return rng.choice(("foo", "GET /", "|00 01|ab", "|deadbeef|", "a|b", 'q"u\\o', "|7e7e|x|41|", "ä", "|4|", "x" * 129))
+    return rng.choice(("foo", "GET /", "|00 01|ab", "|deadbeef|", "a|b", 'q"u\\o', "|7e7e|x|41|", "ä", "|4|", "x" * 129,
+                       "\\"))
 
 
 def _header_options(rng, *_):
@@ -142,6 +144,7 @@ SAMPLES = {
     kinds.Mask: _mask,
     kinds.Choice: lambda rng, kind: rng.choice(kind.names),
     kinds.PortRange: _ports,
+    kinds.Service: lambda rng, kind: rng.choice(("http", "53", "65536", "nosuch")),
     kinds.ServiceRange: _ports,
     ports.TcpFlags: _tcp_flags,
     ports.TcpOption: _number,
@@ -167,6 +170,7 @@ SAMPLES = {
     rate.Probability: lambda rng, kind: rng.choice(("0", "1", "0.5", "1e-4", "1.5", f"{rng.random():.6f}")),
     hashlimit.HashRate: _hash_rate,
     hashlimit.Burst: lambda rng, kind: rng.choice(("1", "7", "100", "1kb", "5mb", "200mb", "0", "1000001")),
+    hashlimit.Interval: lambda rng, kind: rng.choice(("1", "5", "3600", "0", "2147483647", "2147483648")),
     hashlimit.Modes: lambda rng, kind: _some(rng, hashlimit.MODES),
     clock.Date: _date,
     clock.Daytime: lambda rng, kind: f"{rng.randrange(25)}:{rng.randrange(61):02}{rng.choice(('', ':07', ':60'))}",
@@ -179,7 +183,7 @@ SAMPLES = {
     sockets.UserIds: _owner,
     sockets.GroupIds: _owner,
     headers.HeaderOptions: _header_options,
-    headers.HeaderNames: lambda rng, kind: _some(rng, [name for header in headers.HEADERS for name in header[2:]] + ["43"]),
+    headers.HeaderNames: lambda rng, kind: _some(rng, [str(name) for header in headers.HEADERS for name in header[1:]]),
     headers.AddressList: lambda rng, kind: ",".join(rng.choices(ADDRESSES[6], k=rng.choice((1, 2, 17)))),
     rateest.ByteRate: lambda rng, kind: rng.choice(([], "5", "8kbit", "1.5mbps", "7foo", "99gibit")),
     rateest.PacketRate: lambda rng, kind: rng.choice(([], "5", "0", "7x")),
@@ -198,7 +202,7 @@ class RandomRules:
 
     def argument(self, kind):
         """The words of an argument."""
-        if kind is kinds.FLAG:
+        if not kind.count and not kind.optional:
             return []
         sample = next(SAMPLES[cls] for cls in type(kind).__mro__ if cls in SAMPLES)
         words = sample(self.rng, kind) if not self.slip() else self.rng.choice(ODD)

@@ -1,4 +1,4 @@
-"""Matches: the same words through iptables-legacy or ip6tables-legacy and through fastct: what is said, saved and listed.
+"""Matches: the same words through iptables-legacy or ip6tables-legacy and through ours: what is said, saved, listed.
 
 FASTCT_KERNEL_RULES and FASTCT_KERNEL_SEED choose how many random rules, and which; the seed is printed.
 """
@@ -9,9 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.answers import answer
-from tests.kernel.iptables import ask, unavailable
-from tests.kernel.namespace import isolated
+from tests.kernel.iptables import differences, unavailable
 from tests.kernel.rules_random import RandomRules
 
 RULES = int(os.environ.get("FASTCT_KERNEL_RULES", "800"))
@@ -19,15 +17,6 @@ SEED = int(os.environ.get("FASTCT_KERNEL_SEED", random.randrange(1 << 32)))
 CHOSEN = Path(__file__).with_name("matches.txt")
 
 pytestmark = [pytest.mark.kernel, pytest.mark.skipif(bool(unavailable()), reason=unavailable() or "available")]
-
-
-def differences(family, place, rules):
-    """The rules of a base chain to which the two give different answers."""
-    wanted = ask(family, *place, rules)
-    # Names of hosts are as unknown to us as to them.
-    got = isolated(lambda: [answer(family, *place, words) for words in rules])
-    return [(family, *place, shlex.join(words), *pair)
-            for words, *pair in zip(rules, got, wanted, strict=True) if pair[0] != pair[1]]
 
 
 def chosen():
@@ -42,8 +31,7 @@ def chosen():
 
 @pytest.mark.parametrize("group", chosen(), ids=lambda group: " ".join(map(str, group)))
 def test_chosen_rules(group):
-    family, *place = group
-    assert differences(family, place, chosen()[group]) == []
+    assert differences(*group, chosen()[group]) == []
 
 
 @pytest.mark.parametrize("family", (4, 6))
@@ -55,4 +43,4 @@ def test_random_rules(family):
     for number in range(RULES // 2):
         place, words = rules.rule(names[number % len(names)])
         groups.setdefault(place, []).append(words)
-    assert [difference for place, group in groups.items() for difference in differences(family, place, group)] == []
+    assert [difference for place, group in groups.items() for difference in differences(family, *place, group)] == []

@@ -6,6 +6,7 @@ from fastct.rules.matches.address import PrefixLength
 from fastct.rules.words import Failure, Refused
 
 LABEL_MAX = 127
+LABEL_NAMES = "/etc/xtables/connlabel.conf"
 EVERY_COUNT = (1 << 64) - 1
 
 
@@ -32,6 +33,7 @@ class Label(Kind):
     def read(self, words, context):
         value, rest = number(words[0])
         if value is None or rest:
+            context.warn(f"Warning: cannot open {LABEL_NAMES}: No such file or directory")
             raise Failure(f"label '{words[0]}' not found or invalid value", word=words[0])
         return value & 0xFFFF
 
@@ -75,6 +77,12 @@ class Connbytes(Match):
         Option("connbytes-mode", Choice(("packets", "bytes", "avgpkt"), "Unknown --connbytes-mode `{}'"), needed=True),
     )
     order = ("connbytes", "connbytes-mode", "connbytes-dir")
+
+    def finish(self, use, rule):
+        # The kernel knows an inverted range by its end, which is before its beginning.
+        low, high = use.get("connbytes")
+        if low == high:
+            use.inverted.discard("connbytes")
 
     def show(self, use, numeric):
         counts, = self.options[0].kind.write(use.get("connbytes"))
@@ -129,16 +137,16 @@ class Cluster(Match):
     order = ("cluster-local-nodemask", "cluster-total-nodes", "cluster-hash-seed")
 
     def verify(self, use, rule):
-        node, mask, total = (use.get(f"cluster-{name}") for name in ("local-node", "local-nodemask", "total-nodes"))
-        if node is None and mask is None:
+        if "cluster-local-node" not in use and "cluster-local-nodemask" not in use:
             raise Failure("cluster match: `--cluster-local-node' or`--cluster-local-nodemask' is missing")
-        if total is not None and node is not None and node > total:
-            raise Failure("cluster match: `--cluster-local-node' must be <= `--cluster-total-nodes'")
-        if total is not None and mask is not None and mask >= 1 << total:
-            raise Failure("cluster match: `--cluster-local-nodemask' too big for `--cluster-total-nodes'")
 
     def finish(self, use, rule):
-        if "cluster-local-node" in use:
+        node, mask, total = (use.get(f"cluster-{name}") for name in ("local-node", "local-nodemask", "total-nodes"))
+        if node is not None and node > total:
+            raise Failure("cluster match: `--cluster-local-node' must be <= `--cluster-total-nodes'")
+        if mask is not None and mask >= 1 << total:
+            raise Failure("cluster match: `--cluster-local-nodemask' too big for `--cluster-total-nodes'")
+        if node is not None:
             use.values["cluster-local-nodemask"] = 1 << use.values.pop("cluster-local-node") - 1
             use.inverted = {"cluster-local-nodemask"} if use.inverted else set()
 

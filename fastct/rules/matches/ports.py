@@ -146,7 +146,7 @@ class DccpTypes(Kind):
 
     def read(self, words, context):
         bits = 0
-        for name in words[0].split(","):
+        for name in filter(None, words[0].split(",")):
             if name.upper() not in DCCP_TYPES:
                 raise Failure(f"Unknown DCCP type `{name}'", word=words[0])
             bits |= DCCP_INVALID if name.upper() == "INVALID" else 1 << DCCP_TYPES.index(name.upper())
