@@ -247,9 +247,12 @@ class Service(Kind):
     @staticmethod
     def port(text):
         """The number of a port; raises Failure."""
+        value = None
         if re.fullmatch(r"\s*\+?\d+", text):
-            return int(text) & 0xFFFF
-        value = port(text) if number(text)[0] is None else None
+            value = min(int(text), (1 << 64) - 1) & 0xFFFFFFFF      # as an int: -1 is no number
+            value = None if value == 0xFFFFFFFF else value & 0xFFFF
+        elif number(text)[0] is None:
+            value = port(text)
         if value is None:
             raise Failure(f'Port "{text}" does not resolve to anything.\n', word=text)
         return value

@@ -79,7 +79,8 @@ class Weekdays(Kind):
 
     def read(self, words, context):
         bits = 0
-        for text in words[0].split(",") if words[0] else ():
+        *texts, last = words[0].split(",")
+        for text in [*texts, last] if last else texts:
             text = text[:3]
             day, rest = number(text or "0")
             if day is not None and not rest:

@@ -66,7 +66,7 @@ class Counts(NumberRange):
 
     def write(self, value):
         low, high = value
-        return (str(low) if high == EVERY_COUNT else f"{low}:{high}",)
+        return (str(low) if high in (0, EVERY_COUNT) else f"{low}:{high}",)
 
 
 class Connbytes(Match):
@@ -139,14 +139,16 @@ class Cluster(Match):
     def verify(self, use, rule):
         if "cluster-local-node" not in use and "cluster-local-nodemask" not in use:
             raise Failure("cluster match: `--cluster-local-node' or`--cluster-local-nodemask' is missing")
+        if "cluster-total-nodes" not in use or "cluster-hash-seed" not in use:
+            return
+        total = use.get("cluster-total-nodes")
+        if use.get("cluster-local-node", 0) > total:
+            raise Failure("cluster match: `--cluster-local-node' must be <= `--cluster-total-nodes'")
+        if use.get("cluster-local-nodemask", 0) >> total:
+            raise Failure("cluster match: `--cluster-local-nodemask' too big for `--cluster-total-nodes'")
 
     def finish(self, use, rule):
-        node, mask, total = (use.get(f"cluster-{name}") for name in ("local-node", "local-nodemask", "total-nodes"))
-        if node is not None and node > total:
-            raise Failure("cluster match: `--cluster-local-node' must be <= `--cluster-total-nodes'")
-        if mask is not None and mask >= 1 << total:
-            raise Failure("cluster match: `--cluster-local-nodemask' too big for `--cluster-total-nodes'")
-        if node is not None:
+        if "cluster-local-node" in use:
             use.values["cluster-local-nodemask"] = 1 << use.values.pop("cluster-local-node") - 1
             use.inverted = {"cluster-local-nodemask"} if use.inverted else set()
 

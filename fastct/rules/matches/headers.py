@@ -146,7 +146,7 @@ class HeaderNames(Kind):
         bits = 0
         if not words[0]:
             raise Failure("ip6t_ipv6header: cannot parse header names")
-        for text in words[0].split(","):
+        for text in filter(None, words[0].split(",")):
             bits |= self._bit(text)
         return bits
 

@@ -81,9 +81,8 @@ class Ports(Match):
     """A match that has --sport and --dport."""
 
     def show(self, use, numeric):
-        parts = [self.name, ports_text(use, "sport", "spt", numeric, self.name),
-                 ports_text(use, "dport", "dpt", numeric, self.name), *self.beside(use, numeric)]
-        return " ".join(part for part in parts if part)
+        ends = (ports_text(use, f"{end}port", f"{end}pt", numeric, self.name) for end in "sd")
+        return " ".join([self.name, *filter(None, ends), *self.beside(use, numeric)])
 
     def beside(self, use, numeric):
         """The texts of what the protocol has beside the ports."""

@@ -31,7 +31,7 @@ class Chunks(Kind):
         if words[1].upper() in ("ALL", "NONE"):
             return (how, EVERY if words[1].upper() == "ALL" else ())
         chunks = {}
-        for text in words[1].split(","):
+        for text in filter(None, words[1].split(",")):
             name, _, letters = text.partition(":")
             chunk = CHUNKS.get(name.upper())
             if chunk is None:
