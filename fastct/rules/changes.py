@@ -4,9 +4,10 @@ They work on a table that nobody else sees yet (``Table.copy``); ``check.commit`
 """
 from dataclasses import replace
 
-from fastct.rules.model import NAME_MAX, POLICIES, STANDARD, STANDARD_NAME, Chain, Counters
+from fastct.rules.model import POLICIES, STANDARD, Chain, Counters
 from fastct.rules.words import Refused
 
+RENAME_MAX = 31         # bytes: -E takes longer names than -N
 NO_SUCH_RULE = "Bad rule (does a matching rule exist in that chain?)."
 
 
@@ -26,6 +27,7 @@ def append(table, name, rule):
     """-A"""
     chain = _chain(table, name)
     _jumps(table, rule)
+    table.given.add(id(rule))
     chain.rules.append(rule)
 
 
@@ -35,6 +37,7 @@ def insert(table, name, rule, number=1):
     if number > len(chain.rules) + 1:
         raise Refused("Index of insertion too big.")
     _jumps(table, rule)
+    table.given.add(id(rule))
     chain.rules.insert(number - 1, rule)
 
 
@@ -44,6 +47,7 @@ def substitute(table, name, rule, number):
     if number > len(chain.rules):
         raise Refused("Index of replacement too big.")
     _jumps(table, rule)
+    table.given.add(id(rule))
     chain.rules[number - 1] = rule
 
 
@@ -63,7 +67,8 @@ def find(table, name, rule):
     wanted = _asked(rule)
     number = next((number for number, other in enumerate(chain.rules, 1) if _asked(other) == wanted), None)
     if number is None:
-        raise Refused(NO_SUCH_RULE if rule.target is None and rule.jump != STANDARD_NAME else Refused.ABSENT)
+        verdict = rule.target is None and rule.jump in ("", *STANDARD)
+        raise Refused(NO_SUCH_RULE if verdict else Refused.ABSENT)
     return number
 
 
@@ -86,11 +91,17 @@ def flush(table, name):
     _chain(table, name).rules.clear()
 
 
+def _zeroed(table, rule):
+    """The rule with its counters at nought, unless they were named in the same breath."""
+    return rule if id(rule) in table.given else replace(rule, counters=Counters())
+
+
 def zero(table, name):
     """-Z"""
     chain = _chain(table, name)
-    chain.counters = Counters()
-    chain.rules[:] = [replace(rule, counters=Counters()) for rule in chain.rules]
+    if name not in table.given:
+        chain.counters = Counters()
+    chain.rules[:] = [_zeroed(table, rule) for rule in chain.rules]
 
 
 def zero_number(table, name, number):
@@ -98,7 +109,7 @@ def zero_number(table, name, number):
     chain = _chain(table, name)
     if number > len(chain.rules):
         raise Refused("Index of counter too big.")
-    chain.rules[number - 1] = replace(chain.rules[number - 1], counters=Counters())
+    chain.rules[number - 1] = _zeroed(table, chain.rules[number - 1])
 
 
 def new(table, name):
@@ -127,7 +138,7 @@ def rename(table, old, name):
     chain = _chain(table, old)
     if chain.policy is not None:
         raise Refused(Refused.ABSENT)
-    if len(name.encode()) > NAME_MAX:
+    if len(name.encode()) > RENAME_MAX:
         raise Refused
     del table.chains[old]
     table.add(replace(chain, name=name))
@@ -143,4 +154,5 @@ def set_policy(table, name, policy, counters=None):
         raise Refused("Bad built-in chain name.")
     if policy not in POLICIES:
         raise Refused("Bad policy name. Run `dmesg' for more information.")
-    chain.policy, chain.counters, chain.given = policy, counters or Counters(), True
+    chain.policy, chain.counters = policy, counters or Counters()
+    table.given.add(name)

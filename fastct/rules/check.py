@@ -54,5 +54,6 @@ def commit(table, family):
             if rule.jump == STANDARD_NAME and rule.target is None and rule.jump not in table.chains:
                 raise Refused(Refused.ABSENT)
     for chain in table.chains.values():
-        chain.counters = chain.counters if chain.given else Counters()
-        chain.given = False
+        if chain.name not in table.given:
+            chain.counters = Counters()
+    table.given.clear()

@@ -147,7 +147,6 @@ class CommandLine(Parser):
         self.chain = argument
 
     def _E(self, argument):
-        chain_name(argument)
         self._command("E")
         self.chain, self.name = argument, self.options.extra()
         if self.name is None:

@@ -9,8 +9,8 @@ An extension is one subclass of ``Match`` or ``Target`` and registers itself by 
 
         def show(self, use, numeric): ...      # the text of -L; that of -S comes from the table of options
 
-A rule holds a ``Use`` of it: the values of the options that were given, in one canonical form, so that two rules are the
-same rule when they are equal.
+A rule holds a ``Use`` of it: the values of the options that were given, in one canonical form, so that two rules are
+the same rule when they are equal.
 """
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
@@ -32,6 +32,8 @@ class Option:
     alias: tuple = ()             # other names
     as_option: str = ""           # stands for this option; ``kind`` reads the value for that one
     warning: str = ""             # what iptables says to whoever uses it
+    said: str = ""                # its name in libxtables' errors, when it is not ``name``
+    again: str = ""               # the error when it is given twice, when it is not libxtables'
 
 
 def exclusive(*options):
@@ -64,6 +66,8 @@ class Extension:
     name: ClassVar[str] = ""
     families: ClassVar[tuple] = (4, 6)
     options: ClassVar[tuple] = ()
+    order: ClassVar[tuple] = ()           # options in the order of -S, where ``options`` are in another one
+    unwritten: ClassVar[dict] = {}        # values by option that -S does not have, be they inverted or not
     at_most_one: ClassVar[tuple] = ()     # options of which at most one may be given
     absent: ClassVar[bool] = False        # iptables has it, the kernel has not
     # Where the kernel takes it: None is anywhere.
@@ -78,9 +82,15 @@ class Extension:
     def accept(self, use, option, invert, context):
         """Check an option against those before it; raises Failure, with libxtables' words."""
         if option.name in use.values and not option.repeat:
-            raise context.failure('option "--{}" can only be used once.')
+            raise Failure(option.again) if option.again else context.failure('option "--{}" can only be used once.')
         if invert and not option.invert:
             raise context.failure('option "--{}" cannot be inverted.')
+
+    def take(self, use, option, value, invert):
+        """Note the value of an option that has been read."""
+        use.values[option.name] = value
+        if invert:
+            use.inverted.add(option.name)
 
     def verify(self, use, rule):
         """Check what iptables checks before it holds the options against their table; raises Failure."""
@@ -97,10 +107,11 @@ class Extension:
     def save(self, use):
         """The words of ``-S`` behind the extension's name."""
         words = []
-        for option in self.options:
-            if option.name in use.values and not option.as_option:
+        for option in map(self.option, self.order) if self.order else self.options:
+            value = use.get(option.name)
+            if value is not None and not option.as_option and self.unwritten.get(option.name) != value:
                 words += ["!"] if option.name in use.inverted else []
-                words += [f"--{option.name}", *option.kind.write(use.values[option.name])]
+                words += [f"--{option.name}", *option.kind.write(value)]
         return words
 
     def show(self, use, numeric):
@@ -151,19 +162,24 @@ class Place:
     table: str
     hooks: tuple
     family: int = 4
+    estimators: frozenset = frozenset()     # names that RATEEST targets measure
+
+
+def only_for(rule, protocols):
+    """Whether a rule is for packets of one of these protocols only."""
+    return rule.header.protocol in protocols and "protocol" not in rule.header.inverted
 
 
 def admit(use, rule, place):
     """Raise Refused if the kernel would not take this extension in this place."""
-    extension, header = use.extension, rule.header
+    extension = use.extension
     if extension.absent:
         raise Refused(Refused.ABSENT)
     if extension.tables is not None and place.table not in extension.tables:
         raise Refused
     if extension.hooks is not None and not set(place.hooks) <= set(extension.hooks):
         raise Refused
-    protocol = None if "protocol" in header.inverted else header.protocol
-    if extension.protocols is not None and protocol not in extension.protocols:
+    if extension.protocols is not None and not only_for(rule, extension.protocols):
         raise Refused
     extension.check(use, rule, place)
 
@@ -171,22 +187,24 @@ def admit(use, rule, place):
 def fold(use):
     """Options that stand for another one become that one: afterwards there is one value, of the other's name."""
     stands_for = {option.name: option.as_option or option.name for option in use.extension.options}
-    use.values = {stands_for[name]: value for name, value in use.values.items()}
+    use.values = {stands_for.get(name, name): value for name, value in use.values.items()}
     use.inverted = {stands_for[name] for name in use.inverted}
 
 
 def needed(extension, use):
     """Raise Failure for a rule of the table of options that ``use`` breaks."""
+    said = {option.name: option.said or option.name for option in extension.options}
     for option in extension.options:
         if option.name not in use.values:
             if option.needed:
-                raise Failure(f'{extension.name}: option "--{option.name}" must be specified\n')
+                raise Failure(f'{extension.name}: option "--{said[option.name]}" must be specified\n')
             continue
+        start = f'{extension.name}: option "--{said[option.name]}"'
         for other in option.requires:
             if other not in use.values:
-                raise Failure(f'{extension.name}: option "--{option.name}" also requires "--{other}".\n')
+                raise Failure(f'{start} also requires "--{said[other]}".\n')
         for other in option.excludes:
             if other in use.values:
-                raise Failure(f'{extension.name}: option "--{option.name}" cannot be used together with "--{other}".\n')
+                raise Failure(f'{start} cannot be used together with "--{said[other]}".\n')
     if sum(name in use.values for name in extension.at_most_one) > 1:
         raise Failure(f"{extension.name}: At most one action is possible")

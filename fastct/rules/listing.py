@@ -87,7 +87,7 @@ def rule_echo(rule, family):
     """The line that -v has for a rule that is added or deleted."""
     header = rule.header
     return "".join([
-        f"{_target(rule)} ", _bang(header, "protocol"), _protocol(header, False), " opt ", _fragment(header),
+        f"{_target(rule)} ", _bang(header, "protocol"), names.known_protocol(header.protocol), " opt ", _fragment(header),
         f" in {_interface(header, 'in_interface', True)} out {_interface(header, 'out_interface', True)} ",
         f"{_bang(header, 'source')}{_address(header.source, family, True)} ",
         f"{_bang(header, 'destination')}-> {_address(header.destination, family, True)}  ",

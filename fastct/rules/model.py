@@ -88,22 +88,22 @@ class Rule:
 
 @dataclass
 class Chain:
-    """A chain: ``policy`` is None for a user's own, which has no counters either.
-
-    ``given``: its counters were named since the table was last handed over.
-    """
+    """A chain: ``policy`` is None for a user's own, which has no counters either."""
     name: str
     policy: str | None = None
     counters: Counters = field(default_factory=Counters, compare=False)
     rules: list[Rule] = field(default_factory=list)
-    given: bool = field(default=False, compare=False)
 
 
 class Table:
-    """A table: its chains by name, base chains first, in the order of the hooks; user chains sorted, as Linux does."""
+    """A table: its chains by name, base chains first, in the order of the hooks; user chains sorted, as Linux does.
+
+    ``given``: whose counters were named since the table was last handed over: names of base chains, ids of rules.
+    """
 
     def __init__(self, name):
         self.name = name
+        self.given = set()
         self.chains = {hook: Chain(hook, "ACCEPT") for hook in TABLES[name]}
 
     def chain(self, name):

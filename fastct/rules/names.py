@@ -23,6 +23,7 @@ _PROTOCOLS = {
     139: ("hip",), 140: ("shim6",), 141: ("wesp",), 142: ("rohc",), 143: ("ethernet",),
 }
 PROTOCOL_NUMBERS = {name: value for value, names in _PROTOCOLS.items() for name in names}
+OWN_PROTOCOLS = (0, 1, 6, 17, 50, 51, 58, 132, 135, 136)      # those iptables knows without the system's list
 
 
 def protocol(text):
@@ -50,6 +51,11 @@ def protocol_name(value):
     return _PROTOCOLS.get(value, (str(value),))[0]
 
 
+def known_protocol(value):
+    """The name of a protocol that iptables knows by itself, or its number as text."""
+    return protocol_name(value) if value in OWN_PROTOCOLS else str(value)
+
+
 def service_name(value, protocol_=None):
     """The name of a port, or its number as text."""
     try:
@@ -58,8 +64,37 @@ def service_name(value, protocol_=None):
         return str(value)
 
 
+def _parts4(text):
+    """``10``, ``10.1`` or ``0x0a.1.2`` as iptables reads them: parts from the left, nought for what is missing. Or None."""
+    values = [number(part) for part in text.split(".")]
+    if len(values) > 4 or any(value is None or rest or value > 255 for value, rest in values):
+        return None
+    return int.from_bytes(bytes(value for value, _ in values).ljust(4, b"\0"), "big")
+
+
+def _whole4(text):
+    """``167772161``, ``10.0.258``: the C library's forms, in which the last part fills what is left. Or None."""
+    try:
+        return int.from_bytes(socket.inet_aton(text), "big") if text.strip() == text else None
+    except OSError:
+        return None
+
+
+def host(text, family):
+    """The address of a host of a rule's ``-s`` or ``-d`` as a number, or None. Names are not looked up."""
+    if family == 6:
+        return address(text, 6)
+    found = _parts4(text)
+    return _whole4(text) if found is None else found
+
+
 def address(text, family):
-    """A host's address as a number, or None."""
+    """A host's address as a number, or None; of an IPv4 address the end may be missing."""
+    if family == 4:
+        parts = text.split(".")
+        if len(parts) > 4 or not all(re.fullmatch(r"\d{1,3}", part) and int(part) < 256 for part in parts):
+            return None
+        return sum(int(part) << shift for part, shift in zip(parts, (24, 16, 8, 0), strict=False))
     try:
         found = ipaddress.ip_address(text)
     except ValueError:
@@ -74,10 +109,7 @@ def address_text(value, family):
 
 
 def resolve(text, family):
-    """A host's address or, by its name, its first one as a number; raises Failure."""
-    found = address(text, family)
-    if found is not None:
-        return found
+    """A host's address as getaddrinfo(3) has it, by its number or its name; raises Failure."""
     try:
         answers = socket.getaddrinfo(text or None, None, SOCKET_FAMILY[family], socket.SOCK_RAW)
     except (OSError, UnicodeError) as error:
@@ -110,8 +142,8 @@ def prefix_length(mask, family):
     return None if inverse & (inverse + 1) else BITS[family] - inverse.bit_length()
 
 
-def length(text, family, context):
-    """The length of a prefix: itself, or as an address (one with holes is that of a host); raises Failure."""
+def length(text, family, context, holes=None):
+    """The length of a prefix: itself, or as an address (one with holes is ``holes``, or a host's); raises Failure."""
     value, rest = number(text)
     if value is not None and not rest and value <= BITS[family]:
         return value
@@ -121,7 +153,7 @@ def length(text, family, context):
         raise context.failure('bad value for option "--{}", neither a valid network mask nor valid CIDR '
                               f"(0-{BITS[family]}).") from None
     found = prefix_length(int.from_bytes(packed, "big"), family)
-    return BITS[family] if found is None else found
+    return found if found is not None else holes or BITS[family]
 
 
 def mask(text, family):
@@ -142,11 +174,11 @@ def networks(text, family):
     found = []
     for part in text.split(","):
         part = part.lstrip(" ")
-        host, slash, mask_text = part.partition("/")
+        name, slash, mask_text = part.rpartition("/") if "/" in part else (part, "", "")
         bits = mask(mask_text, family) if slash else every(family)
-        value = 0 if not host or (slash and not bits) else address(host, family)
+        value = host(name, family) if bits else 0
         if value is None:
-            raise Failure(f"host/network `{host}' not found", word=text)
+            raise Failure(f"host/network `{name}' not found", word=text)
         found.append(Network(value & bits, bits))
     return found
 

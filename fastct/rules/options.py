@@ -68,6 +68,10 @@ class Options:
         """Leave out what is left."""
         self.at, self._cluster = len(self.words), ""
 
+    def last(self):
+        """The word that was read last, as a whole."""
+        return self.words[self.at - 1]
+
     def rest(self):
         """What is left, when there are no more options."""
         return self.words[self.at:]

@@ -23,6 +23,8 @@ RULE_OPTIONS = (
     ("i", ("in-interface",), YES), ("o", ("out-interface",), YES), ("f", ("fragments",), NO),
     ("m", ("match",), YES), ("j", ("jump",), YES), ("g", ("goto",), YES), ("c", ("set-counters",), YES),
 )
+# iptables 1.8.9 takes these arguments for the word that stands last, even where that is ``-plo`` or ``--src=…``.
+WHOLE_WORD = "psdjio"
 # A protocol's own match comes with it: ``-p tcp --dport`` needs no ``-m tcp``.
 IMPLIED = {1: "icmp", 58: "icmp6", 6: "tcp", 17: "udp", 33: "dccp", 132: "sctp", 136: "udplite", 50: "esp", 51: "ah",
            108: "ipcomp", 135: "mh"}
@@ -71,7 +73,8 @@ class Parser:
                 self._unknown(found)
                 continue
             if isinstance(found.key, str):
-                getattr(self, f"_{found.key}")(found.argument)
+                whole = found.argument and found.key in WHOLE_WORD
+                getattr(self, f"_{found.key}")(self.options.last() if whole else found.argument)
             else:
                 self._extension_option(*found.key, found)
             self.invert = False
@@ -206,18 +209,17 @@ class Parser:
         use = self.target
         if use is None or use.extension is not extension:
             use = next(use for use in reversed(self.matches) if use.extension is extension)
-        context = Context(extension.name, option.name, self.family, self.header.protocol, self.sets,
-                          self.warnings.append)
+        context = Context(extension.name, option.said or option.name, self.family, self.header.protocol, self.sets,
+                          "protocol" in self.header.inverted, self.warnings.append)
         taken = [found.argument] if option.kind.count else []
         while len(taken) < option.kind.count:
             word = self.options.extra()
             if word is None:
-                raise Failure(f"--{option.as_option or option.name} requires two args.", word=found.word)
+                raise Failure(option.kind.wants or f"--{option.as_option or option.name} requires two args.",
+                              word=found.word)
             taken.append(word)
         extension.accept(use, option, self.invert, context)
-        use.values[option.name] = option.kind.read(taken, context)
-        if self.invert:
-            use.inverted.add(option.name)
+        extension.take(use, option, option.kind.read(taken, context), self.invert)
 
     # -- the rule
 

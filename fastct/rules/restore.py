@@ -154,7 +154,8 @@ class Reader:
                           word=policy) from refused
 
     def _command(self, line):
-        words = [*(["-v"] if self.how.verbose else []), *self._words(line)]
+        echo = ["-v"] if self.how.verbose and not self.how.noflush else []
+        words = [*echo, *self._words(line)]
         command = CommandLine(words, self.ruleset.family, self.table.name, restoring=True,
                               sets=self.ruleset.sets)
         try:

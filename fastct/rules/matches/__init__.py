@@ -1,4 +1,25 @@
 """The matches, by what they look at; each registers itself."""
-from fastct.rules.matches import packet, ports, sets
+from fastct.rules.matches import (
+    address,
+    bpf,
+    clock,
+    connection,
+    hashlimit,
+    headers,
+    icmp,
+    ipsec,
+    packet,
+    payload,
+    policy,
+    ports,
+    rate,
+    recent,
+    sctp,
+    sets,
+    sockets,
+    state,
+    u32,
+)
 
-__all__ = ["packet", "ports", "sets"]
+__all__ = ["address", "bpf", "clock", "connection", "hashlimit", "headers", "icmp", "ipsec", "packet", "payload",
+           "policy", "ports", "rate", "recent", "sctp", "sets", "sockets", "state", "u32"]
