@@ -4,8 +4,8 @@ from fastct.rules.model import TABLES
 
 PROTOCOLS = ("tcp", "udp", "icmp", "sctp", "dccp", "udplite", "47")
 SYN = ("--syn", "--tcp-flags SYN,ACK SYN", "--dport 80")
-SETS = ("hash4", "hash6", "info4", "list", "missing", "x" * 32)
-DIRECTIONS = ("src", "dst", "src,dst", "dst,dst,src,src,dst,src", "src,dst,src,dst,src,dst,src", "both", "src,", "")
+SETS = (*("hash4", "hash6", "info4", "list") * 3, "missing", "x" * 32)
+DIRECTIONS = (*("src", "dst", "src,dst", "dst,dst,src,src,dst,src") * 3, "src,dst,src,dst,src,dst,src", "both", "src,", "")
 
 # Arguments by the kind of an option, the nearest of its classes first. What a kind refuses is among them.
 ADDRESSES = ("10.0.0.1", "0.0.0.0", "fd00::1", "::", "1.2.3", "1.2.3.4/24", "")
