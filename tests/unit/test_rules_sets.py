@@ -31,9 +31,10 @@ def sets():
 def test_text_of_text_is_the_same(sets):
     lines = list(save(sets))
     assert list(save(load("\n".join(lines)))) == lines
-    assert 'add bits 10.0.0.1 timeout 1000 packets 5 bytes 6 comment "a b" skbmark 0x1/0xff skbprio 1:10 skbqueue 3' in lines
-    assert "create hosts hash:ip family inet hashsize 1024 maxelem 100 netmask 24 timeout 600 counters comment skbinfo " \
-           "bucketsize 4" in lines
+    assert ('add bits 10.0.0.1 timeout 1000 packets 5 bytes 6 comment "a b" skbmark 0x1/0xff skbprio 1:10 skbqueue 3'
+            in lines)
+    assert ("create hosts hash:ip family inet hashsize 1024 maxelem 100 netmask 24 timeout 600 counters comment "
+            "skbinfo bucketsize 4") in lines
     assert "add nets 10.0.0.8/31 packets 0 bytes 0" in lines
     assert "add services 1.2.3.4,icmp:host-unreachable" in lines
 
@@ -121,7 +122,8 @@ def test_adding_and_taking_away():
     ("-m set --match-set hash4", 4, "--match-set requires two args."),
     ("-m set", 4, "You must specify `--match-set' with proper arguments"),
     ("-m set --match-set hash4 src --set hash4 dst", 4, "--match-set can be specified only once"),
-    ("-m set --match-set hash4 src --packets-eq 1 --packets-gt 2", 4, "only one of the --packets-[eq|lt|gt] is allowed"),
+    ("-m set --match-set hash4 src --packets-eq 1 --packets-gt 2", 4,
+     "only one of the --packets-[eq|lt|gt] is allowed"),
     ("-j SET --del-set hash4 src --exist", 4, "Flag `--exist' can be used with `--add-set' only"),
     ("-j SET --map-set info4 src", 4, "You must specify flags `--map-mark' or '--map-prio` or `--map-queue'")])
 def test_rules_that_name_sets(words, family, message):
@@ -134,6 +136,7 @@ def test_rules_that_name_sets(words, family, message):
 
 
 def test_without_sets_any_name_will_do():
-    assert ruletext.read("-m set --match-set any src,dst".split()).matches[0].get("match-set") == ("any", ("src", "dst"))
+    words = ["-m", "set", "--match-set", "any", "src,dst"]
+    assert ruletext.read(words).matches[0].get("match-set") == ("any", ("src", "dst"))
     with pytest.raises(Failure, match="doesn't exist"):
-        ruletext.read("-m set --match-set any src".split(), 4, Sets())
+        ruletext.read(words, 4, Sets())

@@ -15,7 +15,8 @@ from tests.shared_data import shared
 # Rules of filter's FORWARD (or as the table says): what is saved, and listed with -n, behind the target's name.
 TEXTS = """\
 LOG --log-level err || log level "err" unknown
-LOG --log-prefix a.b --log-uid --log-level error | --log-prefix "a.b" --log-level 3 --log-uid | LOG flags 8 level 3 prefix "a.b"
+LOG --log-prefix a.b --log-uid --log-level error \
+| --log-prefix "a.b" --log-level 3 --log-uid | LOG flags 8 level 3 prefix "a.b"
 NFLOG --nflog-group 0 --nflog-threshold 0 | |
 NFQUEUE --queue-balance :5 --queue-bypass | --queue-balance 0:5 --queue-bypass | NFQUEUE balance 0:5 bypass
 NFQUEUE --queue-balance 5:5 || 5 should be less than 5
@@ -66,9 +67,9 @@ def _saves_again(words, family):
 
 @pytest.mark.parametrize("words", [
     "-p tcp -j DNAT --to-destination [fd00::1-fd00::9]:10-20/30 --persistent", "-j CONNMARK --save-mark --mask 0xf",
-    "-j TOS --set-tos Minimize-Cost", "-p tcp -j ECN --ecn-tcp-cwr 1", "-j CT --zone-orig 5", "-j NETMAP --to fd00::/48",
-    "-j LOG --log-prefix a\\'b --log-macdecode", "-p udp -j TPROXY --on-port 70000", "-j HMARK --hmark-tuple spi,dst "
-    "--hmark-mod 5 --hmark-rnd 7", "-j SNPT --src-pfx fd00::/48 --dst-pfx fd01::/64"])
+    "-j TOS --set-tos Minimize-Cost", "-p tcp -j ECN --ecn-tcp-cwr 1", "-j CT --zone-orig 5",
+    "-j NETMAP --to fd00::/48", "-j LOG --log-prefix a\\'b --log-macdecode", "-p udp -j TPROXY --on-port 70000",
+    "-j HMARK --hmark-tuple spi,dst --hmark-mod 5 --hmark-rnd 7", "-j SNPT --src-pfx fd00::/48 --dst-pfx fd01::/64"])
 def test_what_is_saved_is_the_same_rule(words):
     words = shlex.split(words)
     rule, again = _saves_again(words, 4 if "ECN" in words else 6)
@@ -81,7 +82,7 @@ def test_values_are_canonical():
     rules = [ruletext.read(["-j", "MARK", *words.split()]) for words in same]
     assert rules.count(rules[0]) == len(same)
     assert rules[0].target.values == {"set-xmark": (5, 5)}
-    rule = ruletext.read("-p tcp -j SNAT --to-source 10.0.0.1:80-90".split())
+    rule = ruletext.read(["-p", "tcp", "-j", "SNAT", "--to-source", "10.0.0.1:80-90"])
     assert rule.target.values == {"to-source": ((0x0A000001,) * 2, (80, 90, None))}
 
 
