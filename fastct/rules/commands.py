@@ -212,7 +212,7 @@ class CommandLine(Parser):
 
     def _waits(self, letter):
         if self.restoring:
-            raise Failure(f"You cannot use `-{letter}' from {self.program}")
+            raise Failure(f"You cannot use `-{letter}' from iptables-restore")
 
     def _4(self, argument):
         self._only_for(4)

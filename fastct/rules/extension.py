@@ -69,8 +69,9 @@ class Extension:
     options: ClassVar[tuple] = ()
     order: ClassVar[tuple] = ()           # options in the order of -S, where ``options`` are in another one
     unwritten: ClassVar[dict] = {}        # values by option that -S does not have, be they inverted or not
+    blank: ClassVar[str] = " "            # what stands before its text in -L
     at_most_one: ClassVar[tuple] = ()     # options of which at most one may be given
-    absent: ClassVar[bool] = False        # iptables has it, the kernel has not
+    absent: ClassVar[int | None] = None   # the revision that iptables misses in the kernel
     # Where the kernel takes it: None is anywhere.
     tables: ClassVar[tuple | None] = None
     hooks: ClassVar[tuple | None] = None
@@ -174,7 +175,7 @@ def only_for(rule, protocols):
 def admit(use, rule, place):
     """Raise Refused if the kernel would not take this extension in this place."""
     extension = use.extension
-    if extension.absent:
+    if extension.absent is not None:
         raise Refused(Refused.ABSENT)
     if extension.tables is not None and place.table not in extension.tables:
         raise Refused

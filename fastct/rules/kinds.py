@@ -18,8 +18,8 @@ class Context:
     family: int = 4
     protocol: int = 0
     sets: object = None         # the ipsets there are (``sets.Sets``); None when they are not known
-    protocol_inverted: bool = False
     warn: object = None         # takes what iptables says besides
+    protocol_inverted: bool = False
 
     def failure(self, text):
         """A Failure in libxtables' words: ``{0}`` is the option."""
@@ -33,7 +33,8 @@ class Context:
 class Kind:
     """An argument; by itself a flag, which has none."""
     count = 0
-    wants = ""      # the error when words behind the first are missing
+    wants = ""              # the error when words behind the first are missing
+    optional = False        # one word that may be missing: None is read then
 
     def read(self, words, context):
         """The value of ``count`` words; raises Failure."""

@@ -54,12 +54,9 @@ def _interface(header, attribute, numeric):
 
 def _extensions(rule, numeric):
     yield "[goto] " if rule.goto else ""
-    for use in rule.matches:
+    for use in (*rule.matches, *((rule.target,) if rule.target else ())):
         text = use.extension.show(use, numeric)
-        yield f" {text}" if text else ""
-    if rule.target is not None:
-        text = rule.target.extension.show(rule.target, numeric)
-        yield f" {text}" if text else ""
+        yield f"{use.extension.blank}{text}" if text else ""
 
 
 def _target(rule):
@@ -87,7 +84,8 @@ def rule_echo(rule, family):
     """The line that -v has for a rule that is added or deleted."""
     header = rule.header
     return "".join([
-        f"{_target(rule)} ", _bang(header, "protocol"), names.known_protocol(header.protocol), " opt ", _fragment(header),
+        f"{_target(rule)} ", _bang(header, "protocol"), names.known_protocol(header.protocol),
+        " opt ", _fragment(header),
         f" in {_interface(header, 'in_interface', True)} out {_interface(header, 'out_interface', True)} ",
         f"{_bang(header, 'source')}{_address(header.source, family, True)} ",
         f"{_bang(header, 'destination')}-> {_address(header.destination, family, True)}  ",

@@ -65,7 +65,7 @@ def service_name(value, protocol_=None):
 
 
 def _parts4(text):
-    """``10``, ``10.1`` or ``0x0a.1.2`` as iptables reads them: parts from the left, nought for what is missing. Or None."""
+    """``10``, ``10.1``, ``0x0a.1.2``: parts from the left, nought for what is missing; None if it is no such thing."""
     values = [number(part) for part in text.split(".")]
     if len(values) > 4 or any(value is None or rest or value > 255 for value, rest in values):
         return None

@@ -12,7 +12,7 @@ from fastct.rules import names
 from fastct.rules.extension import MATCHES, TARGETS, Use, fold, needed
 from fastct.rules.kinds import Context
 from fastct.rules.model import NAME_MAX, STANDARD, STANDARD_NAME, Counters, Header, Network, Rule
-from fastct.rules.options import MISSING, NO, PLAIN, UNKNOWN, YES, Long, Options
+from fastct.rules.options import MAYBE, MISSING, NO, PLAIN, UNKNOWN, YES, Long, Options
 from fastct.rules.words import Failure
 
 INTERFACE_MAX = 15
@@ -165,10 +165,13 @@ class Parser:
 
     def _use(self, extension, uses=None):
         """A rule uses an extension: its options are known from now on."""
+        if extension.absent is not None:
+            self.warnings.append(f"Warning: Extension {extension.name} revision {extension.absent} not supported, "
+                                 "missing kernel module?")
         if extension not in self._known:
             self._known.insert(0, extension)
             self.options.longs = self._base + [
-                Long(name, YES if option.kind.count else NO, (known, option))
+                Long(name, YES if option.kind.count else MAYBE if option.kind.optional else NO, (known, option))
                 for known in self._known for option in known.options for name in (option.name, *option.alias)]
         use = Use(extension)
         if uses is not None:
@@ -198,8 +201,6 @@ class Parser:
         found = TARGETS.get((argument, self.family))
         if found is not None:
             self.target = self._use(found)
-            if found.absent:
-                self.warnings.append(f"Warning: Extension {argument} revision 0 not supported, missing kernel module?")
 
     def _g(self, argument):
         self._jump(argument)
@@ -210,8 +211,10 @@ class Parser:
         if use is None or use.extension is not extension:
             use = next(use for use in reversed(self.matches) if use.extension is extension)
         context = Context(extension.name, option.said or option.name, self.family, self.header.protocol, self.sets,
-                          "protocol" in self.header.inverted, self.warnings.append)
+                          self.warnings.append, "protocol" in self.header.inverted)
         taken = [found.argument] if option.kind.count else []
+        if option.kind.optional:
+            taken = [self.options.extra() if found.argument is None else found.argument]
         while len(taken) < option.kind.count:
             word = self.options.extra()
             if word is None:

@@ -155,8 +155,7 @@ class Reader:
 
     def _command(self, line):
         echo = ["-v"] if self.how.verbose and not self.how.noflush else []
-        words = [*echo, *self._words(line)]
-        command = CommandLine(words, self.ruleset.family, self.table.name, restoring=True,
+        command = CommandLine([*echo, *self._words(line)], self.ruleset.family, self.table.name, restoring=True,
                               sets=self.ruleset.sets)
         try:
             command.read()

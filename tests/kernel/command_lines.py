@@ -1,15 +1,16 @@
-"""Random command lines of iptables and random texts for iptables-restore, right and wrong ones. A seed gives the same."""
+"""Random command lines of iptables and random texts for iptables-restore, right and wrong ones, the same for a seed."""
 import random
 
 BASE = {"filter": ("INPUT", "FORWARD", "OUTPUT"), "nat": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"),
         "mangle": ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"), "raw": ("PREROUTING", "OUTPUT"),
         "security": ("INPUT", "FORWARD", "OUTPUT")}
 USER = ("web", "log.x", "B", "a-b", "tcp")
-ODD_CHAINS = ("nosuch", "ACCEPT", "LOG", "averyveryverylongnameofachain", "28-characters-are-not-too-lo", "", "a b", "INPUT,")
+ODD_CHAINS = ("nosuch", "ACCEPT", "LOG", "averyveryverylongnameofachain", "28-characters-are-not-too-lo", "", "a b",
+              "INPUT,")
 ADDRESSES = {4: ("10.0.0.1", "10.1.2.3/8", "1.2.3.4/255.0.255.0", "0/0", "10.1.2.3/0", "192.168.1.0/24,10.0.0.0/8",
                  "1.2.3.4/32", "300.1.1.1", "1.2.3.4/33", "10.1", "fd00::1", "", "1.1.1.1,", "!", "1.2.3.4/0x8", "/8"),
-             6: ("fd00::1", "fd00::1/64", "::/0", "fd00::1,fd00::2", "::ffff:1.2.3.4", "fd00::1/129", "10.0.0.1", "x::y",
-                 "fd00::1/ffff::", "fd00::/ffff::ffff")}
+             6: ("fd00::1", "fd00::1/64", "::/0", "fd00::1,fd00::2", "::ffff:1.2.3.4", "fd00::1/129", "10.0.0.1",
+                 "x::y", "fd00::1/ffff::", "fd00::/ffff::ffff")}
 PROTOCOLS = ("tcp", "udp", "TCP", "6", "17", "200", "icmp", "gre", "esp", "foo", "256", "")
 PORTS = ("80", "80:90", "http", ":100", "1000:", "90:80", "99999", "foo", "", "0x10", "1:2:3")
 INTERFACES = ("lo", "eth0", "e+", "+", "", "averyverylongname", "a b", "a/b+")
@@ -19,7 +20,8 @@ MATCHES = (
     ("-m ttl --ttl-eq", ("4", "255", "256", "x")), ("-m ttl --ttl-lt", ("5",)), ("-m ttl", ("",)),
     ("-m comment --comment", ("a", "two words", 'q"u\'o\\te', "", "x" * 300)), ("-m tcp --dport", PORTS),
     ("--dport", PORTS), ("--sport", PORTS), ("--source-port", PORTS), ("-m udp --sport", PORTS), ("--syn", ("",)),
-    ("-m", ("tcp", "udp", "nosuch", "")), ("--tcp-fl", ("SYN,ACK SYN", "ALL NONE", "SYN", "FOO SYN")), ("--nosuch", ("", "1")),
+    ("-m", ("tcp", "udp", "nosuch", "")), ("--tcp-fl", ("SYN,ACK SYN", "ALL NONE", "SYN", "FOO SYN")),
+    ("--nosuch", ("", "1")), ("-m ttl", ("",)),
 )
 TARGETS = ("ACCEPT", "DROP", "RETURN", "QUEUE", "REJECT", "REJECT", "NOSUCH", "", "standard", "x y", "INPUT")
 REJECTS = ("icmp-port-unreachable", "tcp-reset", "port-unreach", "icmp6-no-route", "foo")
@@ -56,13 +58,16 @@ class Lines:
         if before and self.some(0.15):
             before.append("!")
         value = self.rng.choice(values[:2] if self.some(0.8) else values)
-        return [*before, last, *(value.split() if last.startswith("--tcp-fl") else [value] if value or self.some(0.1) else [])]
+        if last.startswith("--tcp-fl"):
+            return [*before, last, *value.split()]
+        return [*before, last, *([value] if value or self.some(0.1) else [])]
 
     def _target(self):
         if self.some(0.35):
             return [self.rng.choice(("-j", "-g", "--jump")), self.rng.choice(USER)]
         name = self.rng.choice(TARGETS[:6] if self.some(0.85) else TARGETS)
-        return ["-j", name, *(["--reject-with", self.rng.choice(REJECTS)] if name == "REJECT" and self.some(0.4) else [])]
+        answer = ["--reject-with", self.rng.choice(REJECTS)] if name == "REJECT" and self.some(0.4) else []
+        return ["-j", name, *answer]
 
     def rule(self):
         """The words of a rule."""
@@ -79,6 +84,7 @@ class Lines:
         chain, number = self.chain(table), self.rng.choice(NUMBERS[:3] if self.some(0.85) else NUMBERS)
         kind = self.rng.choices("AICDdRLSFZNXEP", (26, 10, 5, 5, 7, 6, 12, 8, 2, 5, 12, 4, 5, 5))[0]
         maybe = [chain] if self.some(0.6) else []
+        numbered = [number] if maybe and self.some(0.25) else []
         return {
             "A": lambda: ["-A", chain, *self.rule()],
             "I": lambda: ["-I", chain, *([number] if self.some(0.5) else []), *self.rule()],
@@ -86,10 +92,10 @@ class Lines:
             "D": lambda: ["-D", chain, *self.rule()],
             "d": lambda: ["-D", chain, number],
             "R": lambda: ["-R", chain, number, *self.rule()],
-            "L": lambda: ["-L", *maybe, *([number] if maybe and self.some(0.2) else []), *(["-Z"] if self.some(0.1) else [])],
-            "S": lambda: ["-S", *maybe, *([number] if maybe and self.some(0.2) else [])],
+            "L": lambda: ["-L", *maybe, *numbered, *(["-Z"] if self.some(0.1) else [])],
+            "S": lambda: ["-S", *maybe, *numbered],
             "F": lambda: ["-F", *maybe],
-            "Z": lambda: ["-Z", *maybe, *([number] if maybe and self.some(0.3) else [])],
+            "Z": lambda: ["-Z", *maybe, *numbered],
             "N": lambda: ["-N", self.chain(table) if self.some(0.2) else self.rng.choice(USER)],
             "X": lambda: ["-X", *maybe],
             "E": lambda: ["-E", self.chain(table), self.chain(table)],
@@ -98,7 +104,8 @@ class Lines:
         }[kind](), "nvx0" if kind == "L" else "v"
 
     def _flags(self, usual):
-        letters = self.rng.choice(("", "", *usual, "nv", "n", "v", "x", "0") if self.some(0.1) else ("", "", "", *usual))
+        more = ("nv", "n", "v", "x", "0") if self.some(0.1) else ("",)
+        letters = self.rng.choice(("", "", *usual, *more))
         words = ["--line-numbers" if letter == "0" else f"-{letter}" for letter in letters]
         return [f"-{letters}"] if len(letters) > 1 and "0" not in letters else words
 
@@ -143,11 +150,12 @@ class Lines:
         kind = self.rng.choices(("rule", "chain", "command", "odd", "bent"), (70, 12, 5, 2, 2))[0]
         if kind == "chain":
             name = self.chain(table) if self.some(0.4) else self.rng.choice(USER)
-            policy = "-" if name in USER else self.rng.choice(("ACCEPT", "DROP", "-", "FOO") if self.some(0.1) else ("DROP",))
+            policies = ("ACCEPT", "DROP", "-", "FOO") if self.some(0.1) else ("DROP",)
+            policy = "-" if name in USER else self.rng.choice(policies)
             return f":{name} {policy}" + self.rng.choice((" [0:0]", " [7:80]", " [7:80]", "", " [x]"))
         if kind == "odd":
-            return self.rng.choice(("", "# a comment", " # none", "foo", "*filter", "COMMIT ", ":", "[1:2", "\t-S", '-A "x',
-                                    "[1:2] -S INPUT", "-4 -S", "-6 -S", "-w -S", "[x:y] -A INPUT"))
+            return self.rng.choice(("", "# a comment", " # none", "foo", "*filter", "COMMIT ", ":", "[1:2", "\t-S",
+                                    '-A "x', "[1:2] -S INPUT", "-4 -S", "-6 -S", "-w -S", "[x:y] -A INPUT"))
         words = self._command(table)[0] if kind == "command" else ["-A", self.chain(table), *self.rule()]
         if kind == "bent":
             words = self._bent(words)

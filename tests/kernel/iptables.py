@@ -32,6 +32,7 @@ def _run(*command):
 def error_text(text, family):
     """The reason in an error, without the program's name and the hint at its help."""
     name = "iptables" if family == 4 else "ip6tables"
+    text = re.sub(r"\A(?:Warning: [^\n]*\n)*", "", text)
     text = re.sub(rf"\A{name}(?: v[\w.]+ \(legacy\))?: ", "", text)
     return re.sub(r"(?:Try `[^\n]*\n)?\Z", "", text, count=1).removesuffix("\n")
 

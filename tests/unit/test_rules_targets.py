@@ -144,7 +144,7 @@ def _takes(words, family, table, chains):
     try:
         rule = ruletext.read(words, family, Sets())
         for chain in chains:
-            if not TARGETS[rule.jump, family].absent:
+            if TARGETS[rule.jump, family].absent is None:
                 ruletext.check(rule, table, chain, family)
     except Failure:
         return None

@@ -8,11 +8,13 @@ from fastct.rules.matches import (
     headers,
     icmp,
     ipsec,
+    ipvs,
     packet,
     payload,
     policy,
     ports,
     rate,
+    rateest,
     recent,
     sctp,
     sets,
@@ -21,5 +23,5 @@ from fastct.rules.matches import (
     u32,
 )
 
-__all__ = ["address", "bpf", "clock", "connection", "hashlimit", "headers", "icmp", "ipsec", "packet", "payload",
-           "policy", "ports", "rate", "recent", "sctp", "sets", "sockets", "state", "u32"]
+__all__ = ["address", "bpf", "clock", "connection", "hashlimit", "headers", "icmp", "ipsec", "ipvs", "packet",
+           "payload", "policy", "ports", "rate", "rateest", "recent", "sctp", "sets", "sockets", "state", "u32"]

@@ -95,7 +95,7 @@ def _memory_written(program):
 
 
 class Bpf(Match):
-    name = "bpf"
+    name, blank = "bpf", ""
     options = (Option("bytecode", Bytecode()), Option("object-pinned", Pinned(), excludes=("bytecode",)))
 
     def verify(self, use, rule):

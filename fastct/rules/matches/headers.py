@@ -204,6 +204,7 @@ class Srh(Match):
 
 class Eui64(Match):
     name, families, hooks = "eui64", (6,), ("PREROUTING", "INPUT", "FORWARD")
+    blank = ""
 
     def show(self, use, numeric):
         return "eui64 "

@@ -17,7 +17,7 @@ PACKET_ALIASES = {"host": "unicast"}
 
 class Comment(Match):
     name = "comment"
-    options = (Option("comment", Text(most=255), needed=True),)
+    options = (Option("comment", Text(cut=255), needed=True),)
 
     def show(self, use, numeric):
         return f"/* {use.get('comment')} */"

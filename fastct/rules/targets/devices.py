@@ -40,7 +40,7 @@ class Delay(Kind):
 
 
 class Led(Target):
-    name, absent = "LED", True          # kernels without lamps have not got it
+    name, absent = "LED", 0          # kernels without lamps have not got it
     options = (Option("led-trigger-id", Text(most=16, always=True), needed=True), Option("led-delay", Delay()),
                Option("led-always-blink"))
 
@@ -141,7 +141,7 @@ class ClusterMac(Kind):
 
 
 class Clusterip(Target):
-    name, families, absent = "CLUSTERIP", (4,), True        # taken out of Linux in 6.3
+    name, families, absent = "CLUSTERIP", (4,), 0        # taken out of Linux in 6.3
     options = (Option("new"), Option("hashmode", HashMode()), Option("clustermac", ClusterMac()),
                Option("total-nodes", Number(high=16)), Option("local-node", Number(high=16)),
                Option("hash-init", Number()))
