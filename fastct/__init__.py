@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from fastct.version import __version__
 
 if TYPE_CHECKING:
+    from fastct import rules
     from fastct.capture import open
     from fastct.conntrack.opts import SYSCTLS
     from fastct.errors import CaptureError, ConfigError, Error, RuleError, SnapshotError, UnsupportedLinkType
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CONNECTION_DTYPE", "CaptureError", "ConfigError", "EVENT_DTYPE", "EXPECTATION_DTYPE", "Error",
            "GarbageCollector", "PACKET_DTYPE", "Result", "RuleError", "SYSCTLS", "SnapshotError", "Summary", "Table",
-           "Template", "Tracker", "UnsupportedLinkType", "__version__", "open", "track"]
+           "Template", "Tracker", "UnsupportedLinkType", "__version__", "open", "rules", "track"]
 
 # Where each name lives: it is imported when it is first asked for, so that the program starts at once.
 _HOMES = {
@@ -25,6 +26,7 @@ _HOMES = {
     "offline": ("Result", "Summary", "track"),
     "records": ("CONNECTION_DTYPE", "EVENT_DTYPE", "EXPECTATION_DTYPE", "PACKET_DTYPE"),
     "rows": ("Table",),
+    "rules": ("rules",),
     "tracker": ("GarbageCollector", "Template", "Tracker"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -33,7 +35,8 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 def __getattr__(name):
     if name not in _HOME_OF:
         raise AttributeError(f"module 'fastct' has no attribute {name!r}")
-    value = globals()[name] = getattr(importlib.import_module(f"fastct.{_HOME_OF[name]}"), name)
+    home = importlib.import_module(f"fastct.{_HOME_OF[name]}")
+    value = globals()[name] = home if name == _HOME_OF[name] else getattr(home, name)
     return value
 
 

@@ -6,7 +6,7 @@ from fastct.conntrack.core cimport CT_STATES, ct_t, template_t
 from fastct.conntrack.defrag cimport defrag_t
 from fastct.conntrack.fragqueue cimport piece_t
 from fastct.records cimport packet_row_t
-from fastct.rules.program cimport path_t, program_t, run_t
+from fastct.rules.compiled cimport path_t, program_t, run_t
 from fastct.wire.packet cimport packet_t, wire_opts_t
 from fastct.wire.reason cimport Reason
 

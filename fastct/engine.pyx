@@ -43,7 +43,7 @@ from fastct.conntrack.table cimport table_candidate, table_candidate_beyond, tab
 from fastct.records cimport packet_row_t
 from fastct.rules.evaluate cimport rules_raw, rules_replay, rules_walk
 from fastct.rules.memory cimport memory_path
-from fastct.rules.program cimport NOWHERE, RULE_ACCEPT, path_t, program_t, run_t
+from fastct.rules.compiled cimport NOWHERE, RULE_ACCEPT, path_t, program_t, run_t
 from fastct.wire.bytes cimport load_u16, prefetch_r
 from fastct.wire.packet cimport (
     PACKET_CALL,

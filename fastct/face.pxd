@@ -3,7 +3,7 @@ from libc.stdint cimport uint8_t, uint64_t
 
 from fastct.conntrack.extra cimport extra_t
 from fastct.engine cimport engine_t
-from fastct.rules.program cimport Program
+from fastct.rules.compiled cimport Program
 from fastct.rules.route cimport Routes
 
 cdef class Engine:

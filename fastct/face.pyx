@@ -52,7 +52,7 @@ from fastct.engine cimport (
     put_leaving,
 )
 from fastct.records cimport conn_row_t, expect_row_t, packet_row_t
-from fastct.rules.program cimport Program
+from fastct.rules.compiled cimport Program
 from fastct.rules.route cimport Routes
 from fastct.wire.bytes cimport swap32
 from fastct.wire.packet cimport PROTO_SCTP, hash_key_t, packet_t

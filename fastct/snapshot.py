@@ -16,14 +16,13 @@ and renamed: what carries the name is always a whole snapshot. A section is chec
 at, and its content is checked value by value, so that a file made to do harm does none. Reading and writing take as
 much memory as a section. The file holds the hash key, so only its owner may read it.
 """
-import contextlib
 import json
 import os
 import struct
-import tempfile
 import zlib
 
 from fastct.errors import SnapshotError
+from fastct.replaced import replaced
 from fastct.restore import (
     complete,
     engine_from,
@@ -81,29 +80,6 @@ def _sum_of(tag, length, *buffers):
     return total
 
 
-@contextlib.contextmanager
-def _replaced(path):
-    """A file that takes the place of ``path`` when all went well, and is gone otherwise."""
-    path = os.path.realpath(path)
-    handle, temporary = tempfile.mkstemp(prefix=os.path.basename(path) + ".", suffix=".part",
-                                         dir=os.path.dirname(path))
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.remove(temporary)
-        raise
-    folder = os.open(os.path.dirname(path), os.O_RDONLY)
-    try:
-        os.fsync(folder)        # the name, too, has to survive a loss of power
-    finally:
-        os.close(folder)
-
-
 def save(path, engine, settings):
     """Write the state of an engine, and the settings it was made with.
 
@@ -114,7 +90,7 @@ def save(path, engine, settings):
     """
     path = os.fspath(path)
     try:
-        with _replaced(path) as file:
+        with replaced(path) as file:
             sections = _Sections(file)
             head = state_numbers(engine) | {"settings": settings}
             sections.write(b"HEAD", [json.dumps(head).encode()])

@@ -19,14 +19,20 @@ COMMANDS = {
     "track": "track captures: print the connections and a summary",
     "events": "NEW, UPDATE and DESTROY of connections, as conntrack -E prints them",
     "conntrack": "conntrack(8)'s command line on a snapshot",
+    "iptables": "iptables' command line on a file of rules",
+    "ip6tables": "the same for IPv6",
+    "iptables-save": "print a file of rules as iptables-save does",
+    "ip6tables-save": "the same for IPv6",
+    "iptables-restore": "take rules into a file of rules as iptables-restore does",
+    "ip6tables-restore": "the same for IPv6",
     "ct": "connections in the columns of cilium bpf ct list",
     "nat": "translations in the columns of cilium bpf nat list",
     "bench": "measure the core on this machine",
 }
 
 
-# Those that have words of their own, which argparse does not understand.
-OWN_WORDS = ("conntrack",)
+# Those that have words of their own, which argparse does not understand: the module of each, and which program it is.
+OWN_WORDS = {"conntrack": ("conntrack",), **{name: ("iptables", name) for name in COMMANDS if "tables" in name}}
 
 
 def say(message):
@@ -61,7 +67,8 @@ def _parser(name):
 def _run(argv):
     """Parse the command line and do what it says; returns the exit status."""
     if argv and argv[0] in OWN_WORDS:
-        return importlib.import_module(f"fastct.cli.{argv[0]}").main(argv[1:])
+        module, *program = OWN_WORDS[argv[0]]
+        return importlib.import_module(f"fastct.cli.{module}").main(argv[1:], *program)
     parser = _parser(next((word for word in argv if word in COMMANDS), None))
     args = parser.parse_args(argv)
     if args.version:

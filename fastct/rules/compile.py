@@ -5,7 +5,7 @@ Each extension says what it compiles to (``Extension.compile``); here is what an
 from fastct.errors import RuleError
 from fastct.rules.model import TABLES, Ruleset
 from fastct.rules.ops import header, limits, tracking, transport
-from fastct.rules.program import HOOK_NUMBERS, TABLE_NUMBERS, VERDICTS, Program
+from fastct.rules.compiled import HOOK_NUMBERS, TABLE_NUMBERS, VERDICTS, Program
 
 OPS = header.OPS | transport.OPS | tracking.OPS | limits.OPS
 DEPTH_MAX = 256          # jumps within jumps: STACK_MAX of the program

@@ -1,7 +1,7 @@
 """The way of a packet through the tables."""
 from libc.stdint cimport uint16_t
 
-from fastct.rules.program cimport path_t, run_t
+from fastct.rules.compiled cimport path_t, run_t
 
 cdef void rules_raw(run_t* run, uint16_t from_if) noexcept nogil
 cdef void rules_walk(run_t* run, uint16_t from_if) noexcept nogil

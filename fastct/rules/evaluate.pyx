@@ -6,7 +6,7 @@
                  OUTPUT: mangle ► nat ► filter ► security ───────────────────────────────┴► POSTROUTING: mangle ► nat
 
 A table at a hook is a chain; ``traverse`` goes through it and those it jumps to. What the packets of a connection go
-through again and again is remembered (``program.pxd``), and replayed instead.
+through again and again is remembered (``compiled.pxd``), and replayed instead.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
@@ -17,7 +17,7 @@ from fastct.conntrack.conn cimport IPS_DST_NAT_DONE, IPS_SRC_NAT_DONE, conn_t
 from fastct.conntrack.core cimport CT_STATE_ESTABLISHED
 from fastct.rules.connmark cimport connmark, connmark_set
 from fastct.rules.memory cimport memory_keep, path_class, path_marks, time_to_live
-from fastct.rules.program cimport (
+from fastct.rules.compiled cimport (
     CALLERS_KEPT,
     HOOK_FORWARD,
     HOOK_INPUT,

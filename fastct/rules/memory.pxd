@@ -1,4 +1,4 @@
-"""Remembering paths; records are in ``program.pxd``."""
+"""Remembering paths; records are in ``compiled.pxd``."""
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 cimport cython
@@ -6,7 +6,7 @@ cimport cython
 from fastct.conntrack.conn cimport conn_t
 from fastct.conntrack.core cimport ct_result_t, ct_t
 from fastct.rules.connmark cimport connmark
-from fastct.rules.program cimport counters_t, memory_t, path_t, program_t, run_t
+from fastct.rules.compiled cimport counters_t, memory_t, path_t, program_t, run_t
 from fastct.wire.packet cimport packet_t
 
 cdef int memory_init(memory_t* m, uint32_t base) except -1

@@ -4,7 +4,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy, memset
 
 from fastct.conntrack.conn cimport conn_t
-from fastct.rules.program cimport (
+from fastct.rules.compiled cimport (
     MEMOS_MAX,
     NO_PATH,
     PATHS_MAX,

@@ -1,11 +1,11 @@
 """What a ruleset is made of: tables, chains, rules. Text is read by ``parse`` and ``restore``, written by ``save`` and
 ``listing``; what the kernel would refuse is found by ``check``; ``compile`` makes the program that packets run through.
 """
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fastct.rules.extension import Use
 
-# Tables in the order in which Linux' listing has them when all exist, and the hooks each is called at.
+# Tables, and the hooks each is called at.
 TABLES = {
     "mangle": ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"),
     "raw": ("PREROUTING", "OUTPUT"),
@@ -15,6 +15,8 @@ TABLES = {
 }
 POLICIES = ("ACCEPT", "DROP")
 STANDARD = ("ACCEPT", "DROP", "QUEUE", "RETURN")
+STANDARD_NAME = "standard"      # what iptables calls the extension behind those; no rule with it as a target is taken
+NAME_MAX = 28       # bytes of the name of a chain or target
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Header:
     ----------
     source, destination : Network
     in_interface, out_interface : str
-        A name, or its beginning and ``+``; "": any.
+        A name, or its beginning and ``+``; "": any (so is "+", which iptables lists but does not save).
     protocol : int
         0: any.
     fragment : bool
@@ -94,15 +96,34 @@ class Chain:
 
 
 class Table:
-    """A table: its chains by name, base chains first, in the order of the hooks; user chains sorted, as Linux does."""
+    """A table: its chains by name, base chains first, in the order of the hooks; user chains sorted, as Linux does.
+
+    ``given``: whose counters were named since the table was last handed over: names of base chains, ids of rules.
+    """
 
     def __init__(self, name):
         self.name = name
+        self.given = set()
         self.chains = {hook: Chain(hook, "ACCEPT") for hook in TABLES[name]}
 
     def chain(self, name):
         """The chain of that name; raises KeyError."""
         return self.chains[name]
+
+    def add(self, chain):
+        """Take in a user's chain."""
+        self.chains[chain.name] = chain
+        base = len(TABLES[self.name])
+        names = list(self.chains)
+        names[base:] = sorted(names[base:], key=str.encode)
+        self.chains = {name: self.chains[name] for name in names}
+
+    def copy(self):
+        """A table to change; the rules, which nobody changes, are shared."""
+        table = Table(self.name)
+        table.chains = {name: replace(chain, counters=replace(chain.counters), rules=list(chain.rules))
+                        for name, chain in self.chains.items()}
+        return table
 
     def references(self, name):
         """How many rules jump or go to a chain."""
@@ -110,14 +131,18 @@ class Table:
 
 
 class Ruleset:
-    """The tables of one family (4 or 6), those that are in use, by name."""
+    """The tables of one family (4 or 6), those that are in use, by name; the one that came last is first.
 
-    def __init__(self, family=4):
-        self.family = family
+    sets : ``sets.Sets`` or None
+        The ipsets that rules may name; None when they are not known: then any name will do.
+    """
+
+    def __init__(self, family=4, sets=None):
+        self.family, self.sets = family, sets
         self.tables = {}
 
     def table(self, name):
         """The table of that name; it comes into being when it is first asked for, as in Linux. Raises KeyError."""
         if name not in self.tables:
-            self.tables[name] = Table(name)
+            self.tables = {name: Table(name), **self.tables}
         return self.tables[name]

@@ -1,220 +1,258 @@
 """The words of a rule, as iptables reads them: header options, ``-m`` and ``-j`` with the options they bring along.
 
-    Parser(words, family, …)   takes words from the front, one option at a time
-    .rules()                   the finished rules: several when ``-s`` or ``-d`` names several networks
-
-What else a command line may have (``-A``, ``-t``, ``-n`` …) is ``commands``' to say: it gives its own options along.
+    Parser(words, family)   what stands in a rule; ``commands`` adds what else a command line may have
+    .read()                 takes all words
+    .complete()             asks the extensions whether something is missing
+    .rules()                the finished rules: several when ``-s`` or ``-d`` names several networks
 """
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import product
 
 from fastct.rules import names
-from fastct.rules.extension import MATCHES, TARGETS, Use, needed
-from fastct.rules.kinds import Context, number
-from fastct.rules.model import STANDARD, Counters, Header, Network, Rule
+from fastct.rules.extension import MATCHES, TARGETS, Use, fold, needed
+from fastct.rules.kinds import Context
+from fastct.rules.model import NAME_MAX, STANDARD, STANDARD_NAME, Counters, Header, Network, Rule
+from fastct.rules.options import MAYBE, MISSING, NO, PLAIN, UNKNOWN, YES, Long, Options
 from fastct.rules.words import Failure
 
-INTERFACE_MAX = 15
-CHAIN_MAX = 29
-
-# Options of a rule's header: letter, long names, whether an argument follows.
+# Options of a rule: letter, long names, whether an argument follows.
 RULE_OPTIONS = (
-    ("p", ("protocol", "proto"), True), ("s", ("source", "src"), True), ("d", ("destination", "dst"), True),
-    ("i", ("in-interface",), True), ("o", ("out-interface",), True), ("f", ("fragments",), False),
-    ("m", ("match",), True), ("j", ("jump",), True), ("g", ("goto",), True), ("c", ("set-counters",), True),
+    ("p", ("protocol",), YES), ("s", ("source", "src"), YES), ("d", ("destination", "dst"), YES),
+    ("i", ("in-interface",), YES), ("o", ("out-interface",), YES), ("f", ("fragments",), NO),
+    ("m", ("match",), YES), ("j", ("jump",), YES), ("g", ("goto",), YES), ("c", ("set-counters",), YES),
 )
+# iptables 1.8.9 takes these arguments for the word that stands last, even where that is ``-plo`` or ``--src=…``.
+WHOLE_WORD = "psdjio"
 # A protocol's own match comes with it: ``-p tcp --dport`` needs no ``-m tcp``.
 IMPLIED = {1: "icmp", 58: "icmp6", 6: "tcp", 17: "udp", 33: "dccp", 132: "sctp", 136: "udplite", 50: "esp", 51: "ah",
            108: "ipcomp", 135: "mh"}
+# Protocols that IPv6 has as extension headers: no packet has one of these in the end.
+HEADERS6 = (0, 43, 44, 51, 60)
 
 
-@dataclass
+def no_target(name):
+    """The Failure for a target that nobody has."""
+    return Failure(f"Couldn't load target `{name}':No such file or directory\n", word=name)
+
+
 class Parser:
-    """Reads one rule. ``chains``: names that ``-j`` may jump to; None when they are not known yet."""
-    words: list
-    family: int = 4
-    chains: set | None = None
-    header: Header = field(default_factory=Header)
-    sources: list | None = None
-    destinations: list | None = None
-    matches: list = field(default_factory=list)
-    target: Use | None = None
-    jump: str = ""
-    goto: bool = False
-    counters: Counters | None = None
-    invert: bool = False
-    seen: set = field(default_factory=set)          # letters of header options so far
+    """Reads one rule. ``sets``: the ipsets there are; None when they are not known."""
+    table_of_options = RULE_OPTIONS
+
+    def __init__(self, words, family=4, sets=None):
+        rows = self.table_of_options
+        self._base = [Long(name, argument, letter) for letter, long_names, argument in rows for name in long_names]
+        self.options = Options(words, {letter: argument for letter, _, argument in rows if letter != "0"}, self._base)
+        self.family, self.sets = family, sets
+        self.header = Header()
+        self.networks = {"s": None, "d": None}      # the texts behind -s and -d
+        self.matches, self.target = [], None
+        self.jump, self.goto = "", False
+        self.counters = None
+        self.protocol_given = False
+        self.invert = False
+        self.seen = set()           # letters of the options so far that may be given once
+        self.warnings = []
+        self._known = []            # extensions whose options are known, the latest first
 
     # -- words
 
-    def take(self, what):
-        """The next word, which option ``what`` needs."""
-        if not self.words:
-            raise Failure(f'option "{what}" requires an argument')
-        return self.words.pop(0)
+    def read(self):
+        """Take all words; raises Failure."""
+        while (found := self.options.next()) is not None:
+            if found.key is PLAIN and found.argument == "!":
+                if self.invert:
+                    raise Failure("multiple consecutive ! not allowed")
+                self.invert = True
+                continue
+            if found.key is PLAIN:
+                raise Failure(f"Bad argument `{found.word}'", word=found.word, bare=True)
+            if found.key in (UNKNOWN, MISSING):
+                self._unknown(found)
+                continue
+            if isinstance(found.key, str):
+                whole = found.argument and found.key in WHOLE_WORD
+                getattr(self, f"_{found.key}")(self.options.last() if whole else found.argument)
+            else:
+                self._extension_option(*found.key, found)
+            self.invert = False
 
-    def inverted(self, letter, allowed=True):
-        """Whether a ``!`` stood before this option; it is used up."""
-        invert, self.invert = self.invert, False
-        if invert and not allowed:
-            raise Failure(f"cannot have ! before -{letter}")
-        return invert
+    def _unknown(self, found):
+        """An option that is none: the protocol's own match may know it."""
+        name = IMPLIED.get(self.header.protocol) if self.protocol_given else None
+        extension = MATCHES.get((name, self.family))
+        if extension is not None and extension not in self._known:
+            self._use(extension, self.matches)
+            self.options.again()
+        elif found.key is MISSING:
+            raise Failure(f'option "{found.word}" requires an argument', word=found.word)
+        else:
+            raise Failure(f'unknown option "{found.word}"', word=found.word)
 
-    def once(self, letter):
+    def once(self, letter, invertible=False):
+        """An option that may be given once; True if it is inverted."""
         if letter in self.seen:
             raise Failure(f"multiple -{letter} flags not allowed")
         self.seen.add(letter)
+        if self.invert and not invertible:
+            raise Failure(f"cannot have ! before -{letter}")
+        return self.invert
 
     # -- options of the header
 
-    def rule_option(self, letter, argument):
-        """One of RULE_OPTIONS."""
-        getattr(self, f"_{letter}")(argument)
-
-    def _mark(self, name, letter):
-        if self.inverted(letter):
-            self.header.inverted.add(name)
+    def _header(self, letter, attribute):
+        if self.once(letter, invertible=True):
+            self.header.inverted.add(attribute)
 
     def _p(self, argument):
-        self.once("p")
-        self._mark("protocol", "p")
+        self._header("p", "protocol")
         self.header.protocol = names.protocol(argument)
-        if self.header.protocol == 0 and "protocol" in self.header.inverted:
+        self.protocol_given = True
+        inverted = "protocol" in self.header.inverted
+        if self.header.protocol == 0 and inverted:
             raise Failure("rule would never match protocol", word=argument)
+        if self.family == 6 and self.header.protocol in HEADERS6[1:] and not inverted:
+            self.warnings.append(f"Warning: never matched protocol: {argument.lower()}. use extension match instead.")
 
     def _s(self, argument):
-        self.once("s")
-        self._mark("source", "s")
-        self.sources = argument
+        self._header("s", "source")
+        self.networks["s"] = argument
 
     def _d(self, argument):
-        self.once("d")
-        self._mark("destination", "d")
-        self.destinations = argument
+        self._header("d", "destination")
+        self.networks["d"] = argument
 
-    def _interface(self, argument):
-        if len(argument) > INTERFACE_MAX:
-            raise Failure(f"interface name `{argument}' must be shorter than IFNAMSIZ ({INTERFACE_MAX})", word=argument)
-        return "" if argument == "+" else str(argument)
+    def _interface(self, letter, attribute, argument):
+        if not argument:
+            raise Failure("Empty interface is likely to be undesired")
+        self._header(letter, attribute)
+        setattr(self.header, attribute, names.interface(argument, self.warnings.append))
 
     def _i(self, argument):
-        self.once("i")
-        self._mark("in_interface", "i")
-        self.header.in_interface = self._interface(argument)
+        self._interface("i", "in_interface", argument)
 
     def _o(self, argument):
-        self.once("o")
-        self._mark("out_interface", "o")
-        self.header.out_interface = self._interface(argument)
+        self._interface("o", "out_interface", argument)
 
     def _f(self, argument):
         if self.family == 6:
             raise Failure("`-f' is not supported in IPv6, use -m frag instead")
-        self.once("f")
-        self._mark("fragment", "f")
+        self._header("f", "fragment")
         self.header.fragment = True
 
     def _c(self, argument):
         self.once("c")
-        self.inverted("c", allowed=False)
-        packets, comma, octets = argument.partition(",")
-        octets = octets if comma else self.words.pop(0) if self.words and self.words[0][:1].isdigit() else None
+        comma = argument.find(",", 1)
+        octets = argument[comma + 1:] if comma > 0 else self.options.extra()
         if octets is None:
             raise Failure("-c requires packet and byte counter")
         values = []
-        for name, text in (("packet", packets), ("byte", octets)):
-            value, rest = number(text)
-            if value is None or rest:
-                raise Failure(f"-c {name} counter not numeric")
+        for name, text in (("packet", argument), ("byte", octets)):
+            value = names.counter(text)
+            if value is None:
+                raise Failure(f"-c {name} counter not numeric", word=argument)
             values.append(value)
         self.counters = Counters(*values)
 
     # -- extensions
 
-    def load(self, registry, kind, name):
-        found = registry.get((name, self.family))
-        if found is None:
-            raise Failure(f"Couldn't load {kind} `{name}':No such file or directory\n", word=name)
-        return found
+    def _use(self, extension, uses=None):
+        """A rule uses an extension: its options are known from now on."""
+        if extension.absent is not None:
+            self.warnings.append(f"Warning: Extension {extension.name} revision {extension.absent} not supported, "
+                                 "missing kernel module?")
+        if extension not in self._known:
+            self._known.insert(0, extension)
+            self.options.longs = self._base + [
+                Long(name, YES if option.kind.count else MAYBE if option.kind.optional else NO, (known, option))
+                for known in self._known for option in known.options for name in (option.name, *option.alias)]
+        use = Use(extension)
+        if uses is not None:
+            uses.append(use)
+        return use
 
     def _m(self, argument):
-        if self.inverted("m"):
+        if self.invert:
             raise Failure("unexpected ! flag before --match")
-        self.matches.append(Use(self.load(MATCHES, "match", argument)))
+        found = MATCHES.get((argument, self.family))
+        if found is None:
+            raise Failure(f"Couldn't load match `{argument}':No such file or directory\n", word=argument)
+        self._use(found, self.matches)
+
+    def _jump(self, argument):
+        self.once("j")
+        if not argument:
+            raise Failure("Invalid target name (too short)")
+        if len(argument.encode()) > NAME_MAX:
+            raise Failure(f"Invalid target name `{argument}' ({NAME_MAX} chars max)", word=argument)
+        if any(char in " \t\n\v\f\r" for char in argument):
+            raise Failure(f"Invalid target name `{argument}'", word=argument)
+        self.jump = argument
 
     def _j(self, argument):
-        self.once("j")
-        self.inverted("j", allowed=False)
-        self.jump = str(argument)
-        if argument in STANDARD or (self.chains is not None and argument in self.chains):
-            return
-        self.target = Use(self.load(TARGETS, "target", argument))
+        self._jump(argument)
+        found = TARGETS.get((argument, self.family))
+        if found is not None:
+            self.target = self._use(found)
 
     def _g(self, argument):
-        self.once("j")
-        self.inverted("g", allowed=False)
-        self.jump, self.goto = str(argument), True
+        self._jump(argument)
+        self.goto = True
 
-    def candidates(self):
-        """The extensions whose options may follow, the latest first, as the matches of one name do."""
-        uses = [self.target] if self.target else []
-        return uses + self.matches[::-1]
-
-    def imply(self):
-        """Load the protocol's own match, if there is one that is not loaded; True when it now is."""
-        name = IMPLIED.get(self.header.protocol) if "protocol" not in self.header.inverted else None
-        if name is None or any(use.extension.name == name for use in self.matches):
-            return False
-        if (name, self.family) not in MATCHES:
-            return False
-        self.matches.append(Use(MATCHES[name, self.family]))
-        return True
-
-    def extension_option(self, name, argument=None):
-        """An option of one of the extensions; False when none has it. ``argument``: what stood behind ``=``."""
-        for _ in range(2):
-            for use in self.candidates():
-                option = use.extension.option(name)
-                if option is not None:
-                    self._apply(use, option, name, argument)
-                    return True
-            if not self.imply():
-                return False
-        return False
-
-    def _apply(self, use, option, name, argument):
-        extension = use.extension
-        context = Context(extension.name, option.name, self.family, self.header.protocol)
-        key = option.as_option or option.name
-        invert = self.inverted(name)
-        if key in use.values and not option.repeat:
-            raise context.failure('option "--{}" can only be used once.')
-        if invert and not option.invert:
-            raise context.failure('option "--{}" cannot be inverted.')
-        taken = [argument] if argument is not None else []
+    def _extension_option(self, extension, option, found):
+        use = self.target
+        if use is None or use.extension is not extension:
+            use = next(use for use in reversed(self.matches) if use.extension is extension)
+        context = Context(extension.name, option.said or option.name, self.family, self.header.protocol, self.sets,
+                          self.warnings.append, "protocol" in self.header.inverted)
+        taken = [found.argument] if option.kind.count else []
+        if option.kind.optional:
+            taken = [self.options.extra() if found.argument is None else found.argument]
         while len(taken) < option.kind.count:
-            taken.append(self.take(f"--{name}"))
-        use.values[key] = option.kind.read(taken, context)
-        if invert:
-            use.inverted.add(key)
+            word = self.options.extra()
+            if word is None:
+                raise Failure(option.kind.wants or f"--{option.as_option or option.name} requires two args.",
+                              word=found.word)
+            taken.append(word)
+        extension.accept(use, option, self.invert, context)
+        extension.take(use, option, option.kind.read(taken, context), self.invert)
 
     # -- the rule
 
+    def _rule(self):
+        return Rule(self.header, self.matches, self.target, self.jump, self.goto, self.counters or Counters())
+
+    def complete(self):
+        """Let the extensions look at what they were given; raises Failure."""
+        rule = self._rule()
+        for use in [*self.matches, *([self.target] if self.target else [])]:
+            use.extension.verify(use, rule)
+            self.warnings += [option.warning for option in use.extension.options
+                              if option.warning and option.name in use]
+            needed(use.extension, use)
+            fold(use)
+            use.extension.finish(use, rule)
+
     def rules(self):
         """What was read, as rules; raises Failure."""
-        networks = [names.networks(text, self.family) if text is not None else [Network()]
-                    for text in (self.sources, self.destinations)]
-        for name, found in zip(("source", "destination"), networks, strict=True):
-            if name in self.header.inverted and len(found) > 1:
-                raise Failure("! not allowed with multiple source or destination IP addresses")
-        rule = Rule(self.header, self.matches, self.target, self.jump, self.goto, self.counters or Counters())
-        for use in [*self.matches, *([self.target] if self.target else [])]:
-            needed(use.extension, use)
-            use.extension.finish(use, rule)
+        found = [names.networks(text, self.family) if text is not None else [Network()]
+                 for text in self.networks.values()]
+        if self.header.inverted & {"source", "destination"} and max(map(len, found)) > 1:
+            raise Failure("! not allowed with multiple source or destination IP addresses")
+        rule = self._rule()
         return [replace(rule, header=replace(self.header, source=source, destination=destination,
                                              inverted=set(self.header.inverted)),
                         counters=replace(rule.counters))
-                for source, destination in product(*networks)]
+                for source, destination in product(*found)]
 
 
-
+def resolve(rule, chains, warn):
+    """The rule with its jump made out: to one of ``chains`` rather than to an extension. Raises Failure."""
+    if rule.jump in chains and rule.target is not None:
+        warn(f"Warning: using chain {rule.jump}, not extension")
+        return replace(rule, target=None)
+    if not rule.jump or rule.target is not None or rule.jump in chains:
+        return rule
+    if not rule.goto and rule.jump in (STANDARD_NAME, *STANDARD):
+        return rule
+    raise Failure(f"goto '{rule.jump}' is not a chain", word=rule.jump) if rule.goto else no_target(rule.jump)

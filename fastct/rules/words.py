@@ -19,63 +19,65 @@ class Failure(Exception):
 
     Attributes
     ----------
+    text : str
+        The message as iptables has it: some end in a newline, behind which the hint at its help makes a blank line.
     status : int
         Exit status: 2 for a wrong command line, 1 for what the kernel refuses, 3 for a missing table, 4 for want.
     word : str or None
         The word that it is about.
+    bare : bool
+        It is said without the program's name in front.
     """
 
     OTHER, USAGE, VERSION, RESOURCE = 1, 2, 3, 4
 
-    def __init__(self, message, status=USAGE, word=None):
-        super().__init__(message)
-        self.status, self.word = status, word
+    def __init__(self, message, status=USAGE, word=None, bare=False):
+        super().__init__(message.removesuffix("\n"))
+        self.text, self.status, self.word, self.bare = message, status, word, bare
 
 
 class Refused(Failure):
-    """The kernel's refusal, in the words iptables has for it."""
+    """What the kernel refuses, or the library that talks to it: INVALID, ABSENT for what is not there, …."""
 
-    def __init__(self, message="Invalid argument. Run `dmesg' for more information."):
+    INVALID = "Invalid argument. Run `dmesg' for more information."
+    ABSENT = "No chain/target/match by that name."
+
+    def __init__(self, message=INVALID):
         super().__init__(message, Failure.OTHER)
 
 
-_PLAIN = re.compile(r"[-_a-zA-Z0-9]*\Z")
+_PLAIN = re.compile(r"[-_a-zA-Z0-9]+\Z")
+_ESCAPED = re.compile(r"""(["\\'])""")
 
 
 def quoted(text, always=False):
     """A word as iptables-save writes it: in quotes when it needs them."""
-    if text and not always and re.search(r"[^\w.,:/+*@%=~^{}()\[\]#-]", text, re.ASCII) is None:
+    if not always and _PLAIN.match(text):
         return text
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + _ESCAPED.sub(r"\\\1", text) + '"'
 
 
 def split(line):
-    """The words of a line of iptables-save text: separated by spaces, quoted by ``"`` or ``'``, ``\\`` before a quote.
+    """The words of a line of iptables-save text, as a list of Word.
 
-    Returns a list of Word. Raises Failure for a quote that is not closed.
+    Blanks part words. A ``"`` opens a quote, in which ``\\`` stands before what is meant as it is; the one that closes
+    it ends the word, too. A quote that stays open goes to the end of the line.
     """
-    words, current, start, quote, escaped = [], [], None, "", False
+    words, current, start, quote, escaped = [], [], None, False, False
     for column, char in enumerate(line, 1):
-        if start is None and not char.isspace():
-            start = column
-        if escaped:
+        if quote and (escaped or char not in '"\\'):
             current.append(char)
             escaped = False
-        elif quote:
-            if char == "\\":
-                escaped = True
-            elif char == quote:
-                quote = ""
-            else:
-                current.append(char)
-        elif char in "\"'":
-            quote = char
-        elif char.isspace():
-            if start is not None:
-                words.append(Word.at("".join(current), start))
-                current, start = [], None
-        else:
+        elif quote and char == "\\":
+            escaped = True
+        elif not quote and char == '"':
+            start, quote = start or column, True
+        elif not quote and char not in " \t\n":
+            start = start or column
             current.append(char)
-    if start is not None:
+        elif quote or current:      # the quote that closes, or the blank behind a word
+            words.append(Word.at("".join(current), start))
+            current, start, quote = [], None, False
+    if current:
         words.append(Word.at("".join(current), start))
     return words

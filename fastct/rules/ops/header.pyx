@@ -2,7 +2,7 @@
 from libc.stdint cimport uint8_t
 from libc.string cimport memcmp
 
-from fastct.rules.program cimport condition, op_t, run_t
+from fastct.rules.compiled cimport condition, op_t, run_t
 from fastct.rules.route cimport INTERFACE_NAME, address_t, packet_address
 from fastct.wire.bytes cimport load_be16
 

@@ -1,7 +1,7 @@
 """Conditions that keep state: limits, quotas, every nth packet."""
 from libc.stdint cimport uint64_t
 
-from fastct.rules.program cimport LIVES_PACKET, condition, op_t, run_t
+from fastct.rules.compiled cimport LIVES_PACKET, condition, op_t, run_t
 
 cdef struct limit_t:
     uint64_t credit          # ns

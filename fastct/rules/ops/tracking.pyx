@@ -2,7 +2,7 @@
 from libc.stdint cimport uint32_t
 
 from fastct.rules.connmark cimport connmark, connmark_set
-from fastct.rules.program cimport RULE_CONTINUE, condition, effect, op_t, rule_verdict, run_t
+from fastct.rules.compiled cimport RULE_CONTINUE, condition, effect, op_t, rule_verdict, run_t
 
 
 cdef bint state_test(const op_t* op, run_t* run) noexcept nogil:

@@ -1,7 +1,7 @@
 """Conditions on the transport header."""
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
-from fastct.rules.program cimport LIVES_FLAGS, condition, op_t, run_t
+from fastct.rules.compiled cimport LIVES_FLAGS, condition, op_t, run_t
 from fastct.wire.bytes cimport load_be16
 from fastct.wire.packet cimport packet_t
 

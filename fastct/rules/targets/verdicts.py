@@ -1,43 +1,48 @@
 """Targets that decide what becomes of a packet."""
-from fastct.rules.extension import Option, Target
+from fastct.rules.extension import Option, Target, by_family
 from fastct.rules.kinds import Kind
 from fastct.rules.words import Failure, Refused
 
 
 class RejectWith(Kind):
-    """One of the answers, by its name."""
+    """One of the answers, by the beginning of its name or short name."""
     count = 1
 
     def read(self, words, context):
-        answers = ANSWERS[context.family]
-        found = next((name for name, short in answers if words[0] in (name, short)), None)
-        if found is None:
-            raise Failure(f'unknown reject type "{words[0]}"', word=words[0])
-        return found
+        begin = words[0].lower()
+        for answer in ANSWERS[context.family]:
+            if any(name.startswith(begin) for name in answer):
+                return answer[0]
+        raise Failure(f'unknown reject type "{words[0]}"', word=words[0])
 
     def write(self, value):
         return (value,)
 
 
-# Answers by family: name and short name; the first is the default.
+# Answers by family: name and short name, in the order in which a beginning is looked up.
 ANSWERS = {
-    4: (("icmp-port-unreachable", "port-unreach"), ("icmp-net-unreachable", "net-unreach"),
-        ("icmp-host-unreachable", "host-unreach"), ("icmp-proto-unreachable", "proto-unreach"),
+    4: (("icmp-net-unreachable", "net-unreach"), ("icmp-host-unreachable", "host-unreach"),
+        ("icmp-proto-unreachable", "proto-unreach"), ("icmp-port-unreachable", "port-unreach"),
         ("icmp-net-prohibited", "net-prohib"), ("icmp-host-prohibited", "host-prohib"),
-        ("icmp-admin-prohibited", "admin-prohib"), ("tcp-reset", "tcp-rst")),
-    6: (("icmp6-port-unreachable", "port-unreach"), ("icmp6-no-route", "no-route"),
-        ("icmp6-adm-prohibited", "adm-prohibited"), ("icmp6-addr-unreachable", "addr-unreach"),
-        ("icmp6-policy-fail", "policy-fail"), ("icmp6-reject-route", "reject-route"), ("tcp-reset", "tcp-reset")),
+        ("tcp-reset", "tcp-rst"), ("icmp-admin-prohibited", "admin-prohib")),
+    6: (("icmp6-no-route", "no-route"), ("icmp6-adm-prohibited", "adm-prohibited"),
+        ("icmp6-addr-unreachable", "addr-unreach"), ("icmp6-port-unreachable", "port-unreach"),
+        ("tcp-reset", "tcp-reset"), ("icmp6-policy-fail", "policy-fail"), ("icmp6-reject-route", "reject-route")),
 }
+DEFAULT_ANSWER = {4: "icmp-port-unreachable", 6: "icmp6-port-unreachable"}
 
 
-class _Reject(Target):
+@by_family("REJECT")
+class Reject(Target):
+    """``reject-with`` is the full name of an answer."""
     terminates, tables, hooks = True, ("filter",), ("INPUT", "FORWARD", "OUTPUT")
-    options = (Option("reject-with", RejectWith()),)
-    family = 0
+
+    @staticmethod
+    def options_for(family):
+        return (Option("reject-with", RejectWith()),)
 
     def finish(self, use, rule):
-        use.values.setdefault("reject-with", ANSWERS[self.family][0][0])
+        use.values.setdefault("reject-with", DEFAULT_ANSWER[self.family])
 
     def check(self, use, rule, place):
         if use.get("reject-with") == "tcp-reset" and (rule.header.protocol != 6 or "protocol" in rule.header.inverted):
@@ -45,11 +50,3 @@ class _Reject(Target):
 
     def show(self, use, numeric):
         return f"reject-with {use.get('reject-with')}"
-
-
-class Reject4(_Reject):
-    name, families, family = "REJECT", (4,), 4
-
-
-class Reject6(_Reject):
-    name, families, family = "REJECT", (6,), 6

@@ -1,4 +1,4 @@
-"""The compiled ruleset as an object; records are in ``program.pxd``."""
+"""The compiled ruleset as an object; records are in ``compiled.pxd``."""
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset

@@ -1,0 +1,106 @@
+"""Matches on the connection of a packet."""
+from dataclasses import dataclass
+
+from fastct.rules import names
+from fastct.rules.extension import Match, Option, by_family
+from fastct.rules.kinds import Choice, Kind, NumberRange, ServiceRange, bits_text
+from fastct.rules.matches.address import HostMask
+from fastct.rules.words import Failure
+
+# Bits of --ctstate and --state, in the order in which they are written.
+STATES = ("INVALID", "NEW", "RELATED", "ESTABLISHED", "UNTRACKED", "SNAT", "DNAT")
+PLAIN_STATES = STATES[:5]
+STATUSES = ("EXPECTED", "SEEN_REPLY", "ASSURED", "CONFIRMED")
+ENDS = ("ctorigsrc", "ctorigdst", "ctreplsrc", "ctrepldst")
+DIRECTIONS = ("ORIGINAL", "REPLY")
+
+
+@dataclass(frozen=True)
+class Bits(Kind):
+    """``NAME[,NAME…]``, each of which may be cut short: bits; ``none`` is a name for no bit."""
+    names: tuple
+    error: str
+    none: str = ""
+    empty: str = ""         # another error for an empty name at the end
+    count = 1
+
+    def read(self, words, context):
+        bits = 0
+        texts = words[0].split(",")
+        for place, text in enumerate(texts):
+            if self.empty and not text and place == len(texts) - 1:
+                raise Failure(self.empty)
+            found = next((bit for bit, name in enumerate(self.names) if text and name.startswith(text.upper())), None)
+            if found is not None:
+                bits |= 1 << found
+            elif not text or not self.none.startswith(text.upper()):
+                raise Failure(self.error.format(",".join(texts[place:])), word=words[0])
+        return bits
+
+    def write(self, value):
+        return (bits_text(value, self.names) or self.none,)
+
+
+class State(Match):
+    name = "state"
+    kind = Bits(PLAIN_STATES, 'Bad state "{}"',
+                empty='"--state" requires a list of states with no spaces, e.g. ESTABLISHED,RELATED')
+    options = (Option("state", kind, invert=True, needed=True),)
+
+    def show(self, use, numeric):
+        return f"{use.bang('state', '! ')}state {bits_text(use.get('state'), PLAIN_STATES)}"
+
+
+class Protocol(Kind):
+    """A protocol, written as a number."""
+    count = 1
+
+    def read(self, words, context):
+        return names.protocol(words[0])
+
+    def write(self, value):
+        return (str(value),)
+
+
+class TuplePorts(ServiceRange):
+    """Ports of a tuple; an end of 0 is not written."""
+
+    def write(self, value):
+        low, high = value
+        return (str(low),) if not high else super().write(value)
+
+
+@by_family("conntrack")
+class Conntrack(Match):
+    @staticmethod
+    def options_for(family):
+        """All may be inverted but the direction."""
+        return (
+            Option("ctstate", Bits(STATES, 'Bad ctstate "{}"'), invert=True),
+            Option("ctproto", Protocol(), invert=True),
+            *(Option(name, HostMask(family), invert=True) for name in ENDS),
+            *(Option(f"{name}port", TuplePorts(), invert=True) for name in ENDS),
+            Option("ctstatus", Bits(STATUSES, 'Bad ctstatus "{}"', none="NONE"), invert=True),
+            Option("ctexpire", NumberRange(32), invert=True),
+            Option("ctdir", Choice(DIRECTIONS, fold=True)),
+        )
+
+    def verify(self, use, rule):
+        if not use.values:
+            raise Failure("conntrack: At least one option is required")
+
+    def _text(self, value, kind, numeric):
+        text, = kind.write(value)
+        if numeric or not isinstance(kind, HostMask):
+            return text
+        _, slash, mask = text.partition("/")
+        name = names.host_name(value.address, self.family)
+        return f"{name}{slash}{mask}" if value.address else "anywhere"
+
+    def show(self, use, numeric):
+        parts = []
+        for option in self.options:
+            if option.name in use:
+                text = self._text(use.get(option.name), option.kind, numeric)
+                parts.append(f"{use.bang(option.name, '! ')}{option.name} {text}")
+        return " ".join(parts)
