@@ -32,7 +32,8 @@ cdef enum:
     CONN_FLIP = 1            # the original direction's tuple is the inverse of the key
     CONN_HELPED = 2          # has a helper
     CONN_POLICY = 4          # has timeouts of its own
-    CONN_UNTOLD = 8          # a packet that the rules dropped changed it: the next that passes tells
+    CONN_UNTOLD = 0xE0       # EVENT_*, shifted: what packets that were dropped changed; the next that passes tells
+    CONN_UNTOLD_SHIFT = 5
 
 # A direction counts up to 2^52 bytes and 2^44 packets.
 cdef enum:

@@ -81,8 +81,9 @@ cdef enum ct_drop:
 
 # What happens to a connection once the packet has passed the rules.
 cdef enum:
-    CT_DUE_HELP = 1          # its helper reads the packet
-    CT_DUE_EVENT = 2         # NEW or UPDATE is told
+    CT_DUE_UPDATE = 7        # EVENT_*: an UPDATE is told
+    CT_DUE_NEW = 8           # a NEW is told
+    CT_DUE_HELP = 16         # its helper reads the packet
 
 # What the tracker says of one packet.
 cdef struct ct_result_t:

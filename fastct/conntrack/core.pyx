@@ -15,6 +15,7 @@ from fastct.conntrack.conn cimport (
     CONN_HELPED,
     CONN_POLICY,
     CONN_UNTOLD,
+    CONN_UNTOLD_SHIFT,
     DIR_ORIGINAL,
     DIR_REPLY,
     IPS_CONFIRMED,
@@ -26,7 +27,7 @@ from fastct.conntrack.conn cimport (
     conn_direction,
     conn_t,
 )
-from fastct.conntrack.describe cimport ct_row
+from fastct.conntrack.describe cimport ct_row, log_event, log_update
 from fastct.conntrack.early_drop cimport (
     PRESS_MOST,
     pressed_out,
@@ -204,7 +205,7 @@ cdef void begin(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
     if cython.unlikely(is_expected or ct.assignments.n or ct.template.helper or ct.template.has_policy):
         attach(ct, p, slot, &expected if is_expected else NULL, r)
     if ct.keep_events:
-        r.due |= CT_DUE_EVENT
+        r.due |= CT_DUE_NEW
 
 
 cdef void advance(ct_t* ct, packet_t* p, uint32_t slot, ct_result_t* r) noexcept nogil:
@@ -240,19 +241,20 @@ cdef void advance(ct_t* ct, packet_t* p, uint32_t slot, ct_result_t* r) noexcept
         ct_destroy(ct, slot, ct.now, END_RESET)
         return
     if cython.unlikely(c.flags & (CONN_HELPED | CONN_UNTOLD)):
-        r.due = (CT_DUE_HELP if c.flags & CONN_HELPED else 0) | (CT_DUE_EVENT if c.flags & CONN_UNTOLD else 0)
+        r.due = (CT_DUE_HELP if c.flags & CONN_HELPED else 0) | c.flags >> CONN_UNTOLD_SHIFT
     if events and ct.keep_events:
-        r.due |= CT_DUE_EVENT
+        r.due |= <uint8_t>events
 
 
 cdef void ct_settle(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
     """What is due once a packet has passed the rules."""
     if r.due & CT_DUE_HELP and not help_read(ct, p, r.slot, r):
         ct_dropped(ct, r)
-        return
-    if r.due & CT_DUE_EVENT:
-        r.conn.flags &= ~CONN_UNTOLD
-        log_event(ct, r.slot, CT_EVENT_NEW if r.fresh else CT_EVENT_UPDATE, ct.now, END_LIVE)
+    elif r.due & CT_DUE_NEW:
+        log_event(ct, r.slot, CT_EVENT_NEW, ct.now, END_LIVE)
+    elif r.due & CT_DUE_UPDATE:
+        r.conn.flags &= <uint8_t>~CONN_UNTOLD
+        log_update(ct, r.slot, r.due & CT_DUE_UPDATE)
 
 
 cdef void ct_dropped(ct_t* ct, ct_result_t* r) noexcept nogil:
@@ -264,8 +266,8 @@ cdef void ct_dropped(ct_t* ct, ct_result_t* r) noexcept nogil:
         ct.created -= 1
         r.conn = NULL
         r.number = 0
-    elif r.due & CT_DUE_EVENT:
-        r.conn.flags |= CONN_UNTOLD
+    elif r.conn != NULL:
+        r.conn.flags |= <uint8_t>(r.due << CONN_UNTOLD_SHIFT)
 
 
 # ---- expectations and helpers
@@ -503,6 +505,7 @@ cdef inline void call_id(ct_t* ct, packet_t* p, const ends_t* ends, uint16_t src
 cdef void ct_icmp_error(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
     """An ICMP error: RELATED to the connection of the packet it quotes, which it neither refreshes nor counts."""
     cdef uint32_t slot = find_live(ct, p, ct.now)
+    cdef uint32_t events
     cdef conn_t* c
     if slot == NO_SLOT:
         p.reason = Reason.icmp_error_unknown
@@ -513,8 +516,10 @@ cdef void ct_icmp_error(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
         return
     c = &ct.table.conns[slot]
     entry(r, c, slot, ct_number(ct, c), CT_STATE_RELATED, DIR_REPLY if p.self_inverse else conn_direction(c, p.flip))
-    if c.key.l4proto == PROTO_SCTP and sctp_untold(c) and ct.keep_events:
-        log_event(ct, slot, CT_EVENT_UPDATE, ct.now, END_LIVE)
+    if c.key.l4proto == PROTO_SCTP:
+        events = sctp_untold(c)
+        if ct.keep_events:
+            r.due = <uint8_t>events
 
 
 # ---- the end
@@ -605,15 +610,3 @@ cdef uint32_t ct_gc(ct_t* ct, uint32_t lines) noexcept nogil:
                 expire(ct, slots[i])
         total += found
     return total
-
-
-cdef void log_event(ct_t* ct, uint32_t slot, ct_event type, uint64_t when, ct_end end) noexcept nogil:
-    cdef event_row_t* event = <event_row_t*>log_row(&ct.event_log)
-    if event == NULL:
-        return
-    event.ts = when
-    event.type = <uint8_t>type
-    ct_row(ct, slot, when, &event.row)
-    event.row.end = <uint8_t>end
-    if end != END_LIVE:
-        event.row.stop_ns = when
