@@ -202,8 +202,8 @@ class Set:
     def _faces(self, address, names):
         """The keys of a hash:net,iface, which has one net for each kind of interface."""
         for physical, name in enumerate(names):
-            nets = [net for net in self._nets(address, self.lengths[0]) if self.nets[*net, physical] > 0] if name else []
-            for net in nets[:1]:
+            nets = self._nets(address, self.lengths[0]) if name else ()
+            for net in [net for net in nets if self.nets[*net, physical] > 0][:1]:
                 yield *net, name, physical, 0
                 for end in range(len(name), 0, -1):
                     yield *net, name[:end], physical, 1
