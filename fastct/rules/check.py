@@ -46,9 +46,11 @@ def commit(table, family):
     If it does, the policies' counters start again but for those that were given (so it is with every change in Linux).
     """
     hooks = hooks_of(table)
+    estimators = frozenset(name for chain in table.chains.values() for rule in chain.rules
+                           if rule.target is not None and (name := rule.target.get("rateest-name")) is not None)
     for chain in table.chains.values():
         for rule in chain.rules:
-            place = Place(table.name, tuple(hooks.get(id(rule), ())), family)
+            place = Place(table.name, tuple(hooks.get(id(rule), ())), family, estimators)
             for use in (*rule.matches, *((rule.target,) if rule.target else ())):
                 admit(use, rule, place)
             if rule.jump == STANDARD_NAME and rule.target is None and rule.jump not in table.chains:

@@ -237,25 +237,40 @@ class PortRange(Kind):
         return (range_text(value),)
 
 
-class ServiceRange(Kind):
-    """``PORT[:PORT]`` as a pair, as getaddrinfo(3) takes ports: decimal, cut to 16 bits, or any protocol's service."""
+class Service(Kind):
+    """A port as getaddrinfo(3) takes it: decimal, cut to 16 bits, or any protocol's service."""
     count = 1
+
+    def read(self, words, context):
+        return self.port(words[0])
+
+    @staticmethod
+    def port(text):
+        """The number of a port; raises Failure."""
+        value = None
+        if re.fullmatch(r"\s*\+?\d+", text):
+            value = min(int(text), (1 << 64) - 1) & 0xFFFFFFFF      # as an int: -1 is no number
+            value = None if value == 0xFFFFFFFF else value & 0xFFFF
+        elif number(text)[0] is None:
+            value = port(text)
+        if value is None:
+            raise Failure(f'Port "{text}" does not resolve to anything.\n', word=text)
+        return value
+
+    def write(self, value):
+        return (str(value),)
+
+
+class ServiceRange(Service):
+    """``PORT[:PORT]`` as a pair."""
 
     def read(self, words, context):
         pair = []
         for end in words[0].split(":"):
             if len(pair) == 2:
                 raise context.failure('Too many components for option "--{}" (max: 2)')
-            pair.append(self._port(end) if end else (0, 0xFFFF)[len(pair)])
+            pair.append(self.port(end) if end else (0, 0xFFFF)[len(pair)])
         return (pair[0], pair[-1])
-
-    def _port(self, text):
-        if re.fullmatch(r"\s*\+?\d+", text):
-            return int(text) & 0xFFFF
-        value = port(text) if number(text)[0] is None else None
-        if value is None:
-            raise Failure(f'Port "{text}" does not resolve to anything.\n', word=text)
-        return value
 
     def write(self, value):
         return (range_text(value),)

@@ -8,6 +8,7 @@ from fastct.rules.model import Network
 from fastct.rules.words import Failure
 
 BITS = {4: 32, 6: 128}
+INTERFACE_MAX = 15
 SOCKET_FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 # Protocols by number: the name that is printed first. IANA's numbers, with the names that systems have for them.
@@ -24,6 +25,15 @@ _PROTOCOLS = {
 }
 PROTOCOL_NUMBERS = {name: value for value, names in _PROTOCOLS.items() for name in names}
 OWN_PROTOCOLS = (0, 1, 6, 17, 50, 51, 58, 132, 135, 136)      # those iptables knows without the system's list
+
+
+def interface(text, warn):
+    """The name of an interface, or the beginning of one and ``+``; raises Failure."""
+    if len(text) > INTERFACE_MAX:
+        raise Failure(f"interface name `{text}' must be shorter than IFNAMSIZ ({INTERFACE_MAX})", word=text)
+    if "/" in text or " " in text:
+        warn(f"Warning: weird character in interface `{text}' ('/' and ' ' are not allowed by the kernel).")
+    return str(text)
 
 
 def protocol(text):
@@ -91,10 +101,10 @@ def host(text, family):
 def address(text, family):
     """A host's address as a number, or None; of an IPv4 address the end may be missing."""
     if family == 4:
-        parts = text.split(".")
-        if len(parts) > 4 or not all(re.fullmatch(r"\d{1,3}", part) and int(part) < 256 for part in parts):
+        parts = [number(part) for part in text.split(".")]
+        if len(parts) > 4 or any(value is None or value > 255 or rest for value, rest in parts):
             return None
-        return sum(int(part) << shift for part, shift in zip(parts, (24, 16, 8, 0), strict=False))
+        return sum(value << shift for (value, _), shift in zip(parts, (24, 16, 8, 0), strict=False))
     try:
         found = ipaddress.ip_address(text)
     except ValueError:

@@ -15,8 +15,6 @@ from fastct.rules.model import NAME_MAX, STANDARD, STANDARD_NAME, Counters, Head
 from fastct.rules.options import MAYBE, MISSING, NO, PLAIN, UNKNOWN, YES, Long, Options
 from fastct.rules.words import Failure
 
-INTERFACE_MAX = 15
-
 # Options of a rule: letter, long names, whether an argument follows.
 RULE_OPTIONS = (
     ("p", ("protocol",), YES), ("s", ("source", "src"), YES), ("d", ("destination", "dst"), YES),
@@ -128,12 +126,7 @@ class Parser:
         if not argument:
             raise Failure("Empty interface is likely to be undesired")
         self._header(letter, attribute)
-        if len(argument) > INTERFACE_MAX:
-            raise Failure(f"interface name `{argument}' must be shorter than IFNAMSIZ ({INTERFACE_MAX})", word=argument)
-        if "/" in argument or " " in argument:
-            self.warnings.append(f"Warning: weird character in interface `{argument}' "
-                                 "('/' and ' ' are not allowed by the kernel).")
-        setattr(self.header, attribute, str(argument))
+        setattr(self.header, attribute, names.interface(argument, self.warnings.append))
 
     def _i(self, argument):
         self._interface("i", "in_interface", argument)
@@ -194,7 +187,7 @@ class Parser:
             raise Failure(f"Invalid target name `{argument}' ({NAME_MAX} chars max)", word=argument)
         if any(char in " \t\n\v\f\r" for char in argument):
             raise Failure(f"Invalid target name `{argument}'", word=argument)
-        self.jump = str(argument)
+        self.jump = argument
 
     def _j(self, argument):
         self._jump(argument)

@@ -1,56 +1,73 @@
-"""What iptables-legacy and ip6tables-legacy say to rules, asked many at a time in a namespace of their own."""
+"""iptables-legacy, ip6tables-legacy and ours: what they say to rules, many at a time in a namespace of their own."""
 import os
-import re
 import shutil
 import subprocess
+from dataclasses import dataclass
 
-from tests.answers import Answer
+from fastct.rules import program
+from fastct.rules.model import Ruleset
 from tests.kernel.namespace import isolated
 
 PROGRAM = {4: "iptables-legacy", 6: "ip6tables-legacy"}
 VERSION = "v1.8.9 (legacy)"
-# Where the text of the extensions begins in a line of -L: behind two addresses that were not given.
-ADDRESSES = re.compile(r"(?:0\.0\.0\.0/0|::/0|anywhere)\s+(?:0\.0\.0\.0/0|::/0|anywhere) {8,} ?(.*)")
+
+
+@dataclass
+class Answer:
+    """What became of a rule: exit status, what was said, and its lines of -S, -L -n and -L."""
+    status: int = 0
+    error: str = ""
+    saved: str = ""
+    numeric: str = ""
+    named: str = ""
 
 
 def unavailable():
     """Why these programs cannot be asked here; empty if they can."""
     if os.geteuid() != 0:
         return "needs root"
-    for program in PROGRAM.values():
-        if shutil.which(program) is None:
-            return f"needs {program}"
-        if VERSION not in subprocess.run([program, "-V"], capture_output=True, text=True).stdout:
-            return f"needs {program} {VERSION}"
+    for name in PROGRAM.values():
+        if shutil.which(name) is None:
+            return f"needs {name}"
+        if VERSION not in subprocess.run([name, "-V"], capture_output=True, text=True).stdout:
+            return f"needs {name} {VERSION}"
     return ""
 
 
-def _run(*command):
-    return subprocess.run(command, capture_output=True, text=True)
+def _theirs(family):
+    def run(words):
+        done = subprocess.run([PROGRAM[family], *words], capture_output=True)
+        return *(part.decode(errors="surrogateescape") for part in (done.stdout, done.stderr)), done.returncode
+    return run
 
 
-def error_text(text, family):
-    """The reason in an error, without the program's name and the hint at its help."""
-    name = "iptables" if family == 4 else "ip6tables"
-    text = re.sub(r"\A(?:Warning: [^\n]*\n)*", "", text)
-    text = re.sub(rf"\A{name}(?: v[\w.]+ \(legacy\))?: ", "", text)
-    return re.sub(r"(?:Try `[^\n]*\n)?\Z", "", text, count=1).removesuffix("\n")
+def _ours(family):
+    ruleset = Ruleset(family)
+
+    def run(words):
+        outcome = program.iptables(words, ruleset)
+        return outcome.out, outcome.err, outcome.status
+    return run
 
 
-def _ask(family, table, chain, rules):
-    program, answers = [PROGRAM[family], "-t", table], []
+def _answers(run, table, chain, rules):
+    answers = []
     for words in rules:
-        done = _run(*program, "-A", chain, *words)
-        answers.append(Answer(done.returncode, error_text(done.stderr, family) if done.returncode else ""))
+        _, error, status = run(["-t", table, "-A", chain, *words])
+        answers.append(Answer(status, error))
     accepted = [answer for answer in answers if not answer.status]
-    saved = _run(*program, "-S", chain).stdout.splitlines()[-len(accepted):] if accepted else []
-    listings = [_run(*program, "-L", chain, *options).stdout.splitlines()[2:] for options in (["-n"], [])]
-    for answer, line, numeric, named in zip(accepted, saved, *listings, strict=True):
-        answer.saved = line.removeprefix(f"-A {chain} ")
-        answer.numeric, answer.named = (ADDRESSES.search(text)[1] for text in (numeric, named))
+    for attribute, command in (("saved", ["-S"]), ("numeric", ["-n", "-L"]), ("named", ["-L"])):
+        lines = run(["-t", table, *command, chain])[0].split("\n")[:-1]
+        for answer, line in zip(accepted, lines[len(lines) - len(accepted):], strict=True):
+            setattr(answer, attribute, line)
     return answers
 
 
-def ask(family, table, chain, rules):
-    """The answers to rules (lists of words, each of which makes one rule without addresses) of a base chain."""
-    return isolated(_ask, family, table, chain, rules)
+def _both(family, table, chain, rules):
+    return [_answers(run(family), table, chain, rules) for run in (_ours, _theirs)]
+
+
+def differences(family, table, chain, rules):
+    """The rules of a base chain that get different answers, with both. The words of each make just one rule."""
+    ours, theirs = isolated(_both, family, table, chain, rules)
+    return [(words, mine, other) for words, mine, other in zip(rules, ours, theirs, strict=True) if mine != other]

@@ -5,7 +5,6 @@ from fastct.rules import names
 from fastct.rules.extension import Match, Option, by_family
 from fastct.rules.kinds import Kind, Mask, Text, bits_text
 from fastct.rules.model import Network
-from fastct.rules.parse import INTERFACE_MAX
 from fastct.rules.words import Failure, Refused
 
 BEFORE_ROUTING, BEHIND_ROUTING = {"PREROUTING", "INPUT"}, {"POSTROUTING", "OUTPUT"}
@@ -51,9 +50,7 @@ class InterfaceName(Text):
     """The name of an interface, or its beginning and ``+``."""
 
     def read(self, words, context):
-        if len(words[0]) > INTERFACE_MAX:
-            raise Failure(f"interface name `{words[0]}' must be shorter than IFNAMSIZ ({INTERFACE_MAX})", word=words[0])
-        return str(words[0])
+        return names.interface(words[0], context.warn)
 
 
 def only_at(place, incoming, outgoing):
@@ -69,10 +66,13 @@ class AddressTypes(Kind):
 
     def read(self, words, context):
         bits = 0
-        for text in words[0].split(","):
+        texts = words[0].split(",")
+        for place, text in enumerate(texts):
             found = next((bit for bit, name in enumerate(ADDRESS_TYPES) if name.startswith(text.upper())), None)
             if not text or found is None:
-                raise Failure(f'addrtype: bad type "{text}"', word=words[0])
+                rest = ",".join(texts[place:])
+                raise Failure(f'addrtype: bad type "{rest}"' if rest == text else f"addrtype: bad type `{rest}'",
+                              word=words[0])
             bits |= 1 << found
         return bits
 
@@ -119,6 +119,8 @@ class HostRange(Kind):
             if value is None:
                 raise context.bad_value(text)
             pair.append(value)
+        if pair[0] > pair[-1]:
+            context.warn(f"xt_iprange: range {words[0]} is reversed and will never match")
         return (pair[0], pair[-1])
 
     def write(self, value):

@@ -3,7 +3,7 @@ import calendar
 import re
 
 from fastct.rules.extension import Match, Option
-from fastct.rules.kinds import Kind
+from fastct.rules.kinds import Kind, number
 from fastct.rules.words import Failure
 
 DAY_END, DATE_END = 86399, 0x7FFFFFFF
@@ -79,15 +79,18 @@ class Weekdays(Kind):
 
     def read(self, words, context):
         bits = 0
-        for text in filter(None, words[0].split(",")):
-            if text.isdigit():
-                if not int(text):
+        *texts, last = words[0].split(",")
+        for text in [*texts, last] if last else texts:
+            text = text[:3]
+            day, rest = number(text or "0")
+            if day is not None and not rest:
+                if not day:
                     raise Failure("No, the week does NOT begin with Sunday.")
-                bits |= (1 << int(text)) & EVERY_WEEKDAY
+                bits |= (1 << day) & EVERY_WEEKDAY
                 continue
-            found = [day for day, name in enumerate(WEEKDAYS, 1) if text[:3] in (name, name[:2])]
+            found = [day for day, name in enumerate(WEEKDAYS, 1) if text in (name, name[:2])]
             if not found:
-                raise Failure(f"{text[:3]} is not a valid day specifier", word=words[0])
+                raise Failure(f"{text} is not a valid day specifier", word=words[0])
             bits |= 1 << found[0]
         return bits
 
@@ -102,14 +105,24 @@ class Monthdays(Kind):
     def read(self, words, context):
         bits = 0
         for text in filter(None, words[0].split(",")):
-            day = int(text) if text.isdigit() else 32
-            if day > 31:
-                raise Failure(f"{text[:2]} is not a valid day for --monthdays", word=words[0])
+            text = text[:2]
+            day, rest = number(text)
+            if day is None or rest or day > 31:
+                raise Failure(f"{text} is not a valid day for --monthdays", word=words[0])
             bits |= 1 << day
         return bits & EVERY_MONTHDAY
 
     def write(self, value):
         return (",".join(str(day) for day in range(1, 32) if value >> day & 1),)
+
+
+class LocalTime(Kind):
+    """The old name of a flag."""
+
+    def read(self, words, context):
+        context.warn('WARNING: --localtz is being replaced by --kerneltz, since "local" is ambiguous. Note the kernel '
+                     "timezone has caveats - see manpage for details.")
+        return True
 
 
 def _ordinal(day):
@@ -123,7 +136,7 @@ class Time(Match):
     name = "time"
     options = (
         Option("contiguous"), Option("datestart", Date()), Option("datestop", Date()),
-        Option("kerneltz", alias=("localtz",)),
+        Option("kerneltz"), Option("localtz", LocalTime(), as_option="kerneltz", excludes=("utc",)),
         Option("monthdays", Monthdays(), invert=True), Option("timestart", Daytime()), Option("timestop", Daytime()),
         Option("utc", excludes=("kerneltz",)), Option("weekdays", Weekdays(), invert=True),
     )

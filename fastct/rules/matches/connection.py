@@ -6,6 +6,7 @@ from fastct.rules.matches.address import PrefixLength
 from fastct.rules.words import Failure, Refused
 
 LABEL_MAX = 127
+LABEL_NAMES = "/etc/xtables/connlabel.conf"
 EVERY_COUNT = (1 << 64) - 1
 
 
@@ -32,6 +33,7 @@ class Label(Kind):
     def read(self, words, context):
         value, rest = number(words[0])
         if value is None or rest:
+            context.warn(f"Warning: cannot open {LABEL_NAMES}: No such file or directory")
             raise Failure(f"label '{words[0]}' not found or invalid value", word=words[0])
         return value & 0xFFFF
 
@@ -64,7 +66,7 @@ class Counts(NumberRange):
 
     def write(self, value):
         low, high = value
-        return (str(low) if high == EVERY_COUNT else f"{low}:{high}",)
+        return (str(low) if high in (0, EVERY_COUNT) else f"{low}:{high}",)
 
 
 class Connbytes(Match):
@@ -75,6 +77,12 @@ class Connbytes(Match):
         Option("connbytes-mode", Choice(("packets", "bytes", "avgpkt"), "Unknown --connbytes-mode `{}'"), needed=True),
     )
     order = ("connbytes", "connbytes-mode", "connbytes-dir")
+
+    def finish(self, use, rule):
+        # The kernel knows an inverted range by its end, which is before its beginning.
+        low, high = use.get("connbytes")
+        if low == high:
+            use.inverted.discard("connbytes")
 
     def show(self, use, numeric):
         counts, = self.options[0].kind.write(use.get("connbytes"))
@@ -129,12 +137,14 @@ class Cluster(Match):
     order = ("cluster-local-nodemask", "cluster-total-nodes", "cluster-hash-seed")
 
     def verify(self, use, rule):
-        node, mask, total = (use.get(f"cluster-{name}") for name in ("local-node", "local-nodemask", "total-nodes"))
-        if node is None and mask is None:
+        if "cluster-local-node" not in use and "cluster-local-nodemask" not in use:
             raise Failure("cluster match: `--cluster-local-node' or`--cluster-local-nodemask' is missing")
-        if total is not None and node is not None and node > total:
+        if "cluster-total-nodes" not in use or "cluster-hash-seed" not in use:
+            return
+        total = use.get("cluster-total-nodes")
+        if use.get("cluster-local-node", 0) > total:
             raise Failure("cluster match: `--cluster-local-node' must be <= `--cluster-total-nodes'")
-        if total is not None and mask is not None and mask >= 1 << total:
+        if use.get("cluster-local-nodemask", 0) >> total:
             raise Failure("cluster match: `--cluster-local-nodemask' too big for `--cluster-total-nodes'")
 
     def finish(self, use, rule):

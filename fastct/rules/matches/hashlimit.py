@@ -47,7 +47,7 @@ class Burst(Kind):
 
     def read(self, words, context):
         value, rest = number(words[0])
-        if not value:
+        if not value or value > BURST_MAX:
             raise burst_failure()
         return value * FACTORS.get(rest[:1], 1)
 
@@ -55,6 +55,17 @@ class Burst(Kind):
 def burst_failure():
     """The Failure for a burst out of range."""
     return Failure(f'bad value for option "--hashlimit-burst", or out of range (1-{BURST_MAX}).')
+
+
+class Interval(Kind):
+    """Seconds."""
+    count = 1
+
+    def read(self, words, context):
+        value = leading_int(words[0]) & 0xFFFFFFFF
+        if not 0 < value < 1 << 31:
+            raise context.bad_value(words[0])
+        return value
 
 
 class Modes(Kind):
@@ -75,9 +86,9 @@ def bytes_of(cost):
     return ((0xFFFFFFFF // cost if cost else 0xFFFFFFFF) - 1) << BYTE_SHIFT
 
 
-def _byte_text(octets, exact):
+def _byte_text(octets):
     for letter, factor in FACTORS.items():
-        if octets >= factor and not (exact and octets % factor):
+        if octets >= factor:
             return f"{octets // factor}{letter}b"
     return f"{octets}b"
 
@@ -110,7 +121,7 @@ class Hashlimit(Match):
             *(Option(f"hashlimit-htable-{name}", Number()) for name in ("size", "max", "gcinterval", "expire")),
             Option("hashlimit-mode", Modes()),
             Option("hashlimit-name", Text(least=1, cut=NAME_MAX, raw=True), needed=True),
-            Option("hashlimit-rate-match"), Option("hashlimit-rate-interval", Number()),
+            Option("hashlimit-rate-match"), Option("hashlimit-rate-interval", Interval()),
         )
 
     def verify(self, use, rule):
@@ -123,11 +134,6 @@ class Hashlimit(Match):
                 raise Failure(f"burst cannot be smaller than {bytes_of(rate)}b")
         elif burst is not None and burst > BURST_MAX:
             raise burst_failure()
-
-    def take(self, use, option, value, invert):
-        super().take(use, option, value, invert)
-        if option.name == "hashlimit-rate-interval" and not value:
-            raise Failure('hashlimit: Bad value for "--hashlimit-rate-interval" option: "0"')
 
     def finish(self, use, rule):
         given = {name.removeprefix("hashlimit-").removeprefix("htable-"): value for name, value in use.values.items()}
@@ -167,7 +173,7 @@ class Hashlimit(Match):
         rate, burst = use.get("rate"), use.get("burst")
         if use.get("bytes"):
             octets = bytes_of(rate)
-            return (_byte_text(octets, True) + "/s", _byte_text(octets * burst, False) if burst else None,
+            return (_byte_text(octets) + "/s", _byte_text(octets * burst) if burst else None,
                     1000 * (EXPIRE_BURST_S if burst else EXPIRE_S))
         text, seconds = rate_text(rate * interval, SCALE)
         return text, str(burst), seconds * 1000

@@ -11,8 +11,8 @@ from fastct.rules.words import Failure
 LIST_MAX = 16
 # Headers by the bit of the mask, the highest first: number, long and short name.
 HEADERS = ((0x80, 0, "hop-by-hop", "hop"), (0x40, 60, "ipv6-opts", "dst"), (0x20, 43, "ipv6-route", "route"),
-           (0x10, 44, "ipv6-frag", "frag"), (0x02, 51, "ah", "auth"), (0x04, 50, "esp", "esp"),
-           (0x08, 59, "ipv6-nonxt", "none"), (0x01, 255, "protocol", "prot"))
+           (0x10, 44, "ipv6-frag", "frag"), (0x08, 51, "ah", "auth"), (0x04, 50, "esp", "esp"),
+           (0x02, 59, "ipv6-nonxt", "none"), (0x01, 255, "protocol", "prot"))
 # Fields of the routing header for segments: those that are compared with numbers, and addresses.
 COMPARED, SEGMENTS = ("hdr-len", "segs-left", "last-entry"), ("psid", "nsid", "lsid")
 
@@ -32,6 +32,8 @@ class HeaderOptions(Kind):
             if len(found) == LIST_MAX:
                 raise Failure("too many addresses specified")
             kind, colon, length = text.partition(":")
+            if colon and len(found) == LIST_MAX - 1:
+                raise Failure("too many ports specified")
             found.append((self._octet(kind, "opt", context), self._octet(length, "length", context) if colon else None))
         return tuple(found)
 
@@ -114,20 +116,22 @@ class Rt(Match):
     )
     unwritten = {"rt-segsleft": EVERY}
 
-    def take(self, use, option, value, invert):
+    def accept(self, use, option, invert, context):
+        super().accept(use, option, invert, context)
         if option.name in ("rt-0-res", "rt-0-addrs") and (use.get("rt-type") != 0 or "rt-type" in use.inverted):
             raise Failure(f"`--rt-type 0' required before `--{option.name}'")
         if option.name == "rt-0-not-strict" and "rt-0-addrs" not in use:
             raise Failure("`--rt-0-addr ...' required before `--rt-0-not-strict'")
-        super().take(use, option, value, invert)
 
     def finish(self, use, rule):
         if use.get("rt-segsleft") == EVERY and "rt-segsleft" not in use.inverted:
             del use.values["rt-segsleft"]
 
     def show(self, use, numeric):
-        parts = ["rt", equal_text(use, "rt-type", "type"), spi_text(use, "rt-segsleft", "segsleft"),
-                 equal_text(use, "rt-len", "length")]
+        kind = use.get("rt-type", 0)
+        signed = kind - (kind >> 31 << 32)
+        parts = ["rt", *([f"type:{use.bang('rt-type')}{signed}"] if "rt-type" in use else [])]
+        parts += [spi_text(use, "rt-segsleft", "segsleft"), equal_text(use, "rt-len", "length")]
         parts += ["reserved"] if "rt-0-res" in use else []
         parts += ["0-addrs " + AddressList().write(use.get("rt-0-addrs"))[0]] if "rt-0-addrs" in use else []
         parts += ["0-not-strict"] if "rt-0-not-strict" in use else []
@@ -142,7 +146,7 @@ class HeaderNames(Kind):
         bits = 0
         if not words[0]:
             raise Failure("ip6t_ipv6header: cannot parse header names")
-        for text in words[0].split(","):
+        for text in filter(None, words[0].split(",")):
             bits |= self._bit(text)
         return bits
 

@@ -66,16 +66,21 @@ class IcmpType(Kind):
             found = exact
         if found:
             return found[0][1]
-        text, slash, code_text = words[0].partition("/")
-        kind, code = self._octet(text), self._octet(code_text) if slash else 0
-        if kind is None or code is None:
-            raise Failure(f"Unknown {self.what} {'type' if kind is None else 'code'} `{words[0]}'", word=words[0])
-        return (kind, code, code if slash else 255)
+        (low, high), rest = self._octets(words[0], "type", words[0])
+        if low != high:
+            raise Failure(f"{self.what} type range not supported", word=words[0])
+        codes, _ = self._octets(rest[1:], "code", words[0]) if rest else ((0, 255), "")
+        return (low, *codes)
 
-    @staticmethod
-    def _octet(text):
-        value, rest = number(text)
-        return None if value is None or rest or value > 255 else value
+    def _octets(self, text, part, whole):
+        """The range at the front of a text, and the rest; raises Failure."""
+        low, rest = number(text)
+        high, rest = number(rest[1:]) if rest[:1] == ":" else (low, rest)
+        if low is None or high is None or max(low, high) > 255:
+            raise Failure(f"Unknown {self.what} {part} `{whole}'", word=whole)
+        if rest[:1] not in ("", "/"):
+            raise Failure(f"unknown character {rest[0]}", word=whole)
+        return (low, high), rest
 
     def write(self, value):
         kind, low, high = value

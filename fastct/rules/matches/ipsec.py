@@ -5,31 +5,30 @@ from fastct.rules.kinds import Number, NumberRange
 EVERY = (0, 0xFFFFFFFF)
 
 
-def spi_text(use, option, label="spi", gap=""):
+def spi_text(use, option, label="spi"):
     """``spi:5``, ``spis:!5:9``, or "" when any will do."""
     if option not in use or (use.get(option) == EVERY and option not in use.inverted):
         return ""
     low, high = use.get(option)
-    return f"{label}{'' if low == high else 's'}:{gap}{use.bang(option)}{low if low == high else f'{low}:{high}'}"
+    return f"{label}{'' if low == high else 's'}:{use.bang(option)}{low if low == high else f'{low}:{high}'}"
 
 
-class _Spi(Match):
-    label = ""
-
-    def show(self, use, numeric):
-        return " ".join(filter(None, (self.label, spi_text(use, self.options[0].name))))
-
-
-class Esp(_Spi):
-    name, label, protocols = "esp", "esp", (50,)
+class Esp(Match):
+    name, protocols = "esp", (50,)
     options = (Option("espspi", NumberRange(), invert=True),)
     unwritten = {"espspi": EVERY}
 
+    def show(self, use, numeric):
+        return " ".join(filter(None, ("esp", spi_text(use, "espspi"))))
 
-class Ah4(_Spi):
-    name, label, families, protocols = "ah", "ah", (4,), (51,)
+
+class Ah4(Match):
+    name, families, protocols = "ah", (4,), (51,)
     options = (Option("ahspi", NumberRange(), invert=True),)
     unwritten = {"ahspi": EVERY}
+
+    def show(self, use, numeric):
+        return f"ah {spi_text(use, 'ahspi')}"
 
 
 class Ah6(Match):

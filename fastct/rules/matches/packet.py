@@ -83,12 +83,12 @@ class TosMask(Kind):
 
     def read(self, words, context):
         value, rest = number(words[0])
-        if value is None or value > 0xFF or (rest and rest[0] != "/"):
+        if value is None or value > 0xFF:
             found = next((bits for name, bits in TOS_NAMES if name.lower() == words[0].lower()), None)
             if found is None:
                 raise Failure(f'Symbolic name "{words[0]}" is unknown', word=words[0])
             return (found, TOS_MASK)
-        mask, rest = number(rest[1:]) if rest else (0xFF, "")
+        mask, rest = number(rest[1:]) if rest[:1] == "/" else (0xFF, rest)
         if mask is None or mask > 0xFF or rest:
             raise Failure(f'Illegal value: "{words[0]}"', word=words[0])
         return (value, mask)

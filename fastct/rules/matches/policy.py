@@ -68,7 +68,8 @@ class Policy(Match):
             if "strict" in use and not element:
                 raise Failure(f"policy match: empty policy element {place}. --strict is in effect, but at least one of "
                               "reqid, spi, tunnel-src, tunnel-dst, proto or mode is required.")
-            if ("tunnel-src" in element or "tunnel-dst" in element) and element.get("mode") != ("tunnel", False):
+            mode, inverted = element.get("mode", ("transport", False))
+            if ("tunnel-src" in element or "tunnel-dst" in element) and (mode == "tunnel") == inverted:
                 raise Failure("policy match: --tunnel-src/--tunnel-dst is only valid in tunnel mode")
 
     def finish(self, use, rule):

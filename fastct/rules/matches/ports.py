@@ -81,9 +81,8 @@ class Ports(Match):
     """A match that has --sport and --dport."""
 
     def show(self, use, numeric):
-        parts = [self.name, ports_text(use, "sport", "spt", numeric, self.name),
-                 ports_text(use, "dport", "dpt", numeric, self.name), *self.beside(use, numeric)]
-        return " ".join(part for part in parts if part)
+        ends = (ports_text(use, f"{end}port", f"{end}pt", numeric, self.name) for end in "sd")
+        return " ".join([self.name, *filter(None, ends), *self.beside(use, numeric)])
 
     def beside(self, use, numeric):
         """The texts of what the protocol has beside the ports."""
@@ -146,7 +145,7 @@ class DccpTypes(Kind):
 
     def read(self, words, context):
         bits = 0
-        for name in words[0].split(","):
+        for name in filter(None, words[0].split(",")):
             if name.upper() not in DCCP_TYPES:
                 raise Failure(f"Unknown DCCP type `{name}'", word=words[0])
             bits |= DCCP_INVALID if name.upper() == "INVALID" else 1 << DCCP_TYPES.index(name.upper())

@@ -125,7 +125,7 @@ class Statistic(Match):
             raise Failure("--probability must be specified when using random mode")
         if mode == "nth" and "every" not in use and "packet" not in use:
             raise Failure("--every and --packet must be specified when using nth mode")
-        if mode == "nth" and use.get("packet", 0) >= use.get("every", 0):
+        if mode == "nth" and use.get("packet") and use.get("packet") >= use.get("every", 0):
             raise Failure("the --packet p must be 0 <= p <= n-1")
 
     def show(self, use, numeric):

@@ -48,8 +48,9 @@ def bits_text(octets):
 
 
 class Rateest(Match):
-    """Values: ``name1``; ``name2`` or None; ``delta``; ``mode``: lt, gt, eq or None; ``invert``; ``bps``, ``pps``: pairs
-    of what is taken from the first and the second (without ``delta``, what a single one is compared with), or None.
+    """Values: ``name1``; ``name2`` or None; ``delta``; ``mode``: lt, gt, eq or None; ``invert``; ``bps``, ``pps``:
+    pairs of what is taken from the first and the second (without ``delta``: what the only one is compared with), or
+    None.
     """
     name = "rateest"
     options = (

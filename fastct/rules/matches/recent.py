@@ -23,6 +23,16 @@ class HostAddress(Kind):
         return (names.address_text(value, self.family),)
 
 
+class Seconds(Number):
+    """Seconds, written as a number with a sign."""
+
+    def __init__(self):
+        super().__init__(low=1)
+
+    def write(self, value):
+        return (str(value - (value >> 31 << 32)),)
+
+
 def no_file_name(name):
     """Whether the kernel would refuse a name for a file in /proc."""
     return not name or name in (".", "..") or "/" in name
@@ -38,7 +48,7 @@ class Recent(Match):
         """The mask is an address."""
         return (
             *exclusive(*(Option(name, invert=True) for name in ACTIONS)),
-            Option("seconds", Number(low=1)), Option("reap", requires=("seconds",)), Option("hitcount", Number()),
+            Option("seconds", Seconds()), Option("reap", requires=("seconds",)), Option("hitcount", Number()),
             Option("rttl", excludes=("set", "remove")), Option("name", Text(cut=NAME_MAX, raw=True)),
             Option("rsource"), Option("rdest"), Option("mask", HostAddress(family)),
         )
@@ -66,7 +76,7 @@ class Recent(Match):
     def show(self, use, numeric):
         action = next(name for name in ACTIONS if name in use)
         parts = [f"{use.bang(action, '! ')}recent: {ACTIONS[action]}"]
-        parts += [f"seconds: {use.get('seconds')}"] if "seconds" in use else []
+        parts += [f"seconds: {Seconds().write(use.get('seconds'))[0]}"] if "seconds" in use else []
         parts += ["reap"] if "reap" in use else []
         parts += [f"hit_count: {use.get('hitcount')}"] if "hitcount" in use else []
         parts += ["TTL-Match"] if "rttl" in use else []

@@ -4,16 +4,17 @@ from fastct.rules.kinds import Kind, PortRange
 from fastct.rules.matches.ports import Ports, port_options
 from fastct.rules.words import Failure
 
-# Chunks by name, in the order of their numbers, which are what is written and compared.
+# Chunks by name; the order is iptables'.
 CHUNKS = {
     "DATA": 0, "INIT": 1, "INIT_ACK": 2, "SACK": 3, "HEARTBEAT": 4, "HEARTBEAT_ACK": 5, "ABORT": 6, "SHUTDOWN": 7,
     "SHUTDOWN_ACK": 8, "ERROR": 9, "COOKIE_ECHO": 10, "COOKIE_ACK": 11, "ECN_ECNE": 12, "ECN_CWR": 13,
-    "SHUTDOWN_COMPLETE": 14, "I_DATA": 64, "ASCONF_ACK": 128, "RE_CONFIG": 130, "PAD": 132, "FORWARD_TSN": 192,
-    "ASCONF": 193, "I_FORWARD_TSN": 194,
+    "SHUTDOWN_COMPLETE": 14, "I_DATA": 64, "RE_CONFIG": 130, "PAD": 132, "ASCONF": 193, "ASCONF_ACK": 128,
+    "FORWARD_TSN": 192, "I_FORWARD_TSN": 194,
 }
 CHUNK_NAMES = {number: name for name, number in CHUNKS.items()}
 # Flags of chunks that have some, the letter of bit 7 first; a capital letter: it must be set, a small one: it must not.
-FLAGS = {0: "----IUBE", 6: "-------T", 14: "-------T"}
+FLAGS = {0: "----IUBE", 6: "-------T", 14: "-------T", 64: "----IUBE"}
+LAST_OLD = 14       # iptables keeps flags by the place of a chunk in its table, which for later ones is not the number
 HOW = ("all", "any", "only")
 EVERY = tuple((chunk, 0, 0) for chunk in range(256))
 
@@ -30,18 +31,20 @@ class Chunks(Kind):
         if words[1].upper() in ("ALL", "NONE"):
             return (how, EVERY if words[1].upper() == "ALL" else ())
         chunks = {}
-        for text in words[1].split(","):
+        for text in filter(None, words[1].split(",")):
             name, _, letters = text.partition(":")
             chunk = CHUNKS.get(name.upper())
             if chunk is None:
                 raise Failure(f"Unknown sctp chunk `{name}'", word=words[1])
             _, mask, wanted = chunks.get(chunk, (chunk, 0, 0))
             for letter in letters:
-                bit = FLAGS.get(chunk, "")[::-1].find(letter.upper())
-                if bit < 0 or letter == "-":
-                    raise Failure(f"Invalid flags for chunk type {chunk}", word=words[1])
-                mask |= 1 << bit
-                wanted = wanted | 1 << bit if letter.isupper() else wanted & ~(1 << bit)
+                place = FLAGS.get(chunk, "").find(letter.upper())
+                if place < 0:
+                    raise Failure(f"Invalid flags for chunk type {list(CHUNKS).index(name.upper())}", word=words[1])
+                if chunk <= LAST_OLD:
+                    bit = 1 << (7 - place)
+                    mask |= bit
+                    wanted = wanted | bit if letter.isupper() else wanted & ~bit
             chunks[chunk] = (chunk, mask, wanted)
         return (how, tuple(chunks[chunk] for chunk in sorted(chunks)))
 

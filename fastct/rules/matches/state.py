@@ -34,7 +34,7 @@ class Bits(Kind):
             if found is not None:
                 bits |= 1 << found
             elif not text or not self.none.startswith(text.upper()):
-                raise Failure(self.error.format(text), word=words[0])
+                raise Failure(self.error.format(",".join(texts[place:])), word=words[0])
         return bits
 
     def write(self, value):
@@ -62,6 +62,14 @@ class Protocol(Kind):
         return (str(value),)
 
 
+class TuplePorts(ServiceRange):
+    """Ports of a tuple; an end of 0 is not written."""
+
+    def write(self, value):
+        low, high = value
+        return (str(low),) if not high else super().write(value)
+
+
 @by_family("conntrack")
 class Conntrack(Match):
     @staticmethod
@@ -71,7 +79,7 @@ class Conntrack(Match):
             Option("ctstate", Bits(STATES, 'Bad ctstate "{}"'), invert=True),
             Option("ctproto", Protocol(), invert=True),
             *(Option(name, HostMask(family), invert=True) for name in ENDS),
-            *(Option(f"{name}port", ServiceRange(), invert=True) for name in ENDS),
+            *(Option(f"{name}port", TuplePorts(), invert=True) for name in ENDS),
             Option("ctstatus", Bits(STATUSES, 'Bad ctstatus "{}"', none="NONE"), invert=True),
             Option("ctexpire", NumberRange(32), invert=True),
             Option("ctdir", Choice(DIRECTIONS, fold=True)),
@@ -87,7 +95,7 @@ class Conntrack(Match):
             return text
         _, slash, mask = text.partition("/")
         name = names.host_name(value.address, self.family)
-        return f"{name}{slash}{mask}" if value.address or value.mask else "anywhere"
+        return f"{name}{slash}{mask}" if value.address else "anywhere"
 
     def show(self, use, numeric):
         parts = []

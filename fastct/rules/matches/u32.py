@@ -1,10 +1,10 @@
 """The match on numbers anywhere in a packet."""
 from fastct.rules.extension import Match, Option
 from fastct.rules.kinds import Kind, number
-from fastct.rules.words import Failure
+from fastct.rules.words import Failure, Refused
 
 MOST = 10           # tests, steps of a location, values
-OPERATORS = ("&", "<<", ">>", "@")
+SHIFTS = ("<<", ">>")
 
 
 class _Reader:
@@ -64,13 +64,22 @@ class _Reader:
             else:
                 raise self.failure("operator expected")
 
+    def _something(self):
+        if not self.peek():
+            raise Failure("u32: test ended with no value specified")
+        if self.peek() == "&":
+            at = self.place + 1
+            self.double("&")
+            self.place = at
+            raise self.failure("value spec missing")
+
     def values(self):
         """Ranges as pairs; and whether another test follows."""
         ranges = []
         while True:
             self.spaces()
-            if not ranges and not self.peek():
-                raise Failure("u32: test ended with no value specified")
+            if not ranges:
+                self._something()
             low = high = self.number()
             self.spaces()
             if self.peek() == ":":
@@ -117,6 +126,11 @@ def _test_text(steps, ranges):
 class U32(Match):
     name = "u32"
     options = (Option("u32", Tests(), invert=True, needed=True),)
+
+    def check(self, use, rule, place):
+        steps = [step for test, _ in use.get("u32") for step in test]
+        if any(operator in SHIFTS and value >= 32 for operator, value in steps):
+            raise Refused
 
     def show(self, use, numeric):
         return f"u32 {use.bang('u32', '! ')}{self.options[0].kind.write(use.get('u32'))[0]}"
