@@ -22,7 +22,7 @@ class _Stop(Exception):
 
 def _read(words, rows, program, terminal, hint):
     """The options among words, as a dict by letter, and the other words."""
-    options = Options(words, {letter: argument for letter, _, argument in rows},
+    options = Options(list(words), {letter: argument for letter, _, argument in rows},
                       [Long(name, argument, letter) for letter, name, argument in rows])
     given, others = {}, []
     while (found := options.next()) is not None:

@@ -36,10 +36,11 @@ class Option:
     again: str = ""               # the error when it is given twice, when it is not libxtables'
 
 
-def exclusive(*options):
-    """Options of which only one may be given: each excludes those behind it."""
-    return tuple(replace(option, excludes=tuple(other.name for other in options[at:]))
-                 for at, option in enumerate(options, 1))
+def exclusive(*options, first=()):
+    """Options of which only one may be given: each excludes those behind it, and names those of ``first`` first."""
+    behind = [[other.name for other in options[at:]] for at in range(1, len(options) + 1)]
+    return tuple(replace(option, excludes=tuple(sorted(others, key=lambda name: name not in first)))
+                 for option, others in zip(options, behind, strict=True))
 
 
 @dataclass

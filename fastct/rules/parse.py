@@ -187,7 +187,7 @@ class Parser:
             raise Failure(f"Invalid target name `{argument}' ({NAME_MAX} chars max)", word=argument)
         if any(char in " \t\n\v\f\r" for char in argument):
             raise Failure(f"Invalid target name `{argument}'", word=argument)
-        self.jump = str(argument)
+        self.jump = argument
 
     def _j(self, argument):
         self._jump(argument)

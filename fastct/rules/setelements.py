@@ -5,33 +5,22 @@ from itertools import product
 
 from fastct.rules import names
 from fastct.rules.kinds import number
+from fastct.rules.matches.icmp import ICMP, ICMPV6
 from fastct.rules.sets import ANY_MAC, EVERYTHING, SetFailure, net_mask
 
-ICMP, TCP, ICMPV6 = 1, 6, 58
-# Names that ipset has for type and code.
-ICMP_NAMES = {
-    ICMP: {
-        "echo-reply": (0, 0), "pong": (0, 0), "network-unreachable": (3, 0), "host-unreachable": (3, 1),
-        "protocol-unreachable": (3, 2), "port-unreachable": (3, 3), "fragmentation-needed": (3, 4),
-        "source-route-failed": (3, 5), "network-unknown": (3, 6), "host-unknown": (3, 7), "network-prohibited": (3, 9),
-        "host-prohibited": (3, 10), "TOS-network-unreachable": (3, 11), "TOS-host-unreachable": (3, 12),
-        "communication-prohibited": (3, 13), "host-precedence-violation": (3, 14), "precedence-cutoff": (3, 15),
-        "source-quench": (4, 0), "network-redirect": (5, 0), "host-redirect": (5, 1), "TOS-network-redirect": (5, 2),
-        "TOS-host-redirect": (5, 3), "echo-request": (8, 0), "ping": (8, 0), "router-advertisement": (9, 0),
-        "router-solicitation": (10, 0), "ttl-zero-during-transit": (11, 0), "ttl-zero-during-reassembly": (11, 1),
-        "ip-header-bad": (12, 0), "required-option-missing": (12, 1), "timestamp-request": (13, 0),
-        "timestamp-reply": (14, 0), "address-mask-request": (17, 0), "address-mask-reply": (18, 0),
-    },
-    ICMPV6: {
-        "no-route": (1, 0), "communication-prohibited": (1, 1), "address-unreachable": (1, 3),
-        "port-unreachable": (1, 4), "packet-too-big": (2, 0), "ttl-zero-during-transit": (3, 0),
-        "ttl-zero-during-reassembly": (3, 1),
-        "bad-header": (4, 0), "unknown-header-type": (4, 1), "unknown-option": (4, 2), "echo-request": (128, 0),
-        "ping": (128, 0), "echo-reply": (129, 0), "pong": (129, 0), "router-solicitation": (133, 0),
-        "router-advertisement": (134, 0), "neighbour-solicitation": (135, 0), "neigbour-solicitation": (135, 0),
-        "neighbour-advertisement": (136, 0), "redirect": (137, 0),
-    },
-}
+ICMP_PROTOCOL, TCP, ICMPV6_PROTOCOL = 1, 6, 58
+# Names of the rules' ICMP that ipset has not.
+UNKNOWN = {"any", "beyond-scope", "failed-policy", "reject-route", "neighbor-solicitation", "neighbor-advertisement"}
+
+
+def _one_code(table):
+    """Names of one type and code: those of a whole type only where its codes have none."""
+    parted = {kind for _, (kind, low, high) in table if low == high}
+    return {name: (kind, low) for name, (kind, low, high) in table
+            if name not in UNKNOWN and (low == high or kind not in parted)}
+
+
+ICMP_NAMES = {ICMP_PROTOCOL: _one_code(ICMP), ICMPV6_PROTOCOL: _one_code(ICMPV6)}
 BAD_PREFIX = "The value of the CIDR parameter of the IP address is invalid"
 
 
@@ -112,7 +101,7 @@ def _icmp(text, protocol):
     else:
         found = re.fullmatch(r"(\d+)/(\d+)", text)
         if not found or max(int(part) for part in found.groups()) > 255:
-            raise SetFailure(f"Cannot parse {text} as an ICMP{'v6' if protocol == ICMPV6 else ''} type/code.")
+            raise SetFailure(f"Cannot parse {text} as an ICMP{'v6' if protocol == ICMPV6_PROTOCOL else ''} type/code.")
         kind, code = map(int, found.groups())
     return [kind << 8 | code]
 

@@ -4,28 +4,31 @@ from fastct.rules.model import TABLES
 
 PROTOCOLS = ("tcp", "udp", "icmp", "sctp", "dccp", "udplite", "47")
 SYN = ("--syn", "--tcp-flags SYN,ACK SYN", "--dport 80")
-SETS = ("hash4", "hash6", "info4", "list", "missing", "x" * 32)
-DIRECTIONS = ("src", "dst", "src,dst", "dst,dst,src,src,dst,src", "src,dst,src,dst,src,dst,src", "both", "src,", "")
+SETS = (*("hash4", "hash6", "info4", "list") * 3, "missing", "x" * 32)
+DIRECTIONS = (*("src", "dst", "src,dst", "dst,dst,src,src,dst,src") * 3, "src,dst,src,dst,src,dst,src", "both", "src,",
+              "")
 
 # Arguments by the kind of an option, the nearest of its classes first. What a kind refuses is among them.
 ADDRESSES = ("10.0.0.1", "0.0.0.0", "fd00::1", "::", "1.2.3", "1.2.3.4/24", "")
-PORTS = ("80", "80-90", "90-80", "80:90", "0", "70000", "80-70000", "ssh", "ssh-90", "90-ssh", "80-90/5", "80-80/9", "5/6",
-         "80-90/0", "80-90x", "", "x")
+PORTS = ("80", "80-90", "90-80", "80:90", "0", "70000", "80-70000", "ssh", "ssh-90", "90-ssh", "80-90/5", "80-80/9",
+         "5/6", "80-90/0", "80-90x", "", "x")
 SAMPLES = {
     "Range": tuple(f"{host}{port}" for host in ("10.0.0.1", "10.0.0.1-10.0.0.9", "10.0.0.9-10.0.0.1", "", "fd00::1",
                                                 "[fd00::1]", "[fd00::1-fd00::9]", "[fd00::1", "fd00::9-fd00::9", "x")
                    for port in ("", *(f":{port}" for port in PORTS))),
     "Ports": PORTS,
     "Address": ADDRESSES,
-    "Prefix": ("10.0.0.1/24", "10.0.0.0/255.255.0.0", "10.0.0.1", "10.0.0.0/33", "10.0.0.0/255.0.255.0", "10.0.0.0/x", "24",
-               "0", "32", "64", "128", "fd00::/64", "fd00::1/64", "fd00::/48", "fd00::/65", "fd00::/129", "fd00::/ffff::"),
+    "Prefix": ("10.0.0.1/24", "10.0.0.0/255.255.0.0", "10.0.0.1", "10.0.0.0/33", "10.0.0.0/255.0.255.0", "10.0.0.0/x",
+               "24", "0", "32", "64", "128", "fd00::/64", "fd00::1/64", "fd00::/48", "fd00::/65", "fd00::/129",
+               "fd00::/ffff::"),
     "RejectWith": ("tcp-reset", "icmp-net-prohibited", "icmp6-no-route", "port-unreach", "icmp-p", "a", "x", ""),
     "Level": ("0", "4", "7", "8", "debug", "error", "warning", "warn", "err", "panic", "x", ""),
     "AuditType": ("accept", "DROP", "reject", "x"),
     "Balance": ("0:3", "3:0", "2:2", "0:65535", "1:65535", ":4", "4:", "4", "1:2:3", "x:y"),
     "OnPort": ("80", "0", "70000", "ssh", "0x50", "x", ""),
     "Class": ("1:10", "ffff:ffff", "0:0", "1", "1:", "x:1", "12345:1", "-1:1", "1:2y"),
-    "SetTos": ("0x10", "0x10/0x3f", "16/0x3f", "0/0", "0x1f/0", "Minimize-Cost", "normal-service", "256", "1/256", "1x", "x"),
+    "SetTos": ("0x10", "0x10/0x3f", "16/0x3f", "0/0", "0x1f/0", "Minimize-Cost", "normal-service", "256", "1/256", "1x",
+               "x"),
     "DscpClass": ("EF", "be", "CS7", "AF43", "AF44", "x"),
     "TcpOptions": ("2", "mss,wscale,sack,timestamp", "255,8", "8,timestamp", "0", "256", "x", ""),
     "Events": ("new", "destroy,new", "assured,mark,secmark,natseqinfo", "x", ""),

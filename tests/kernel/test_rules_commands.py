@@ -70,9 +70,9 @@ def _lock():
 
 
 def _out_of_bounds(words):
-    """Command lines that are not compared: -vv dumps memory, -h has its own words; what is read from the kernel."""
+    """What is not compared: -vv dumps memory, -h has its own words, -S breaks off at a target called standard."""
     verbose = sum(word == "--verbose" or (word[:1] == "-" and word[:2] != "--" and "v" in word) for word in words)
-    return verbose > 1 or any(word.startswith(("-h", "--h", "--verb", "--ver", "-M", "--mod")) for word in words)
+    return verbose > 1 or {"standard", "-S"} <= set(words) or any(word.startswith(("-h", "--h", "--verb", "--ver", "-M", "--mod")) for word in words)
 
 
 def _compare(seed, family, count):

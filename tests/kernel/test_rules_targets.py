@@ -34,7 +34,7 @@ RESOLVED = re.compile(r"getaddrinfo: .*")
 
 
 def _own_names(words, number):
-    return [f"{number}{word}" if before in NAMED and word != "" else word
+    return [f"{number}{word}" if before in NAMED else word
             for before, word in zip(["", *words], words, strict=False)]
 
 
@@ -93,8 +93,9 @@ def test_targets(part):
 def test_rules_with_sets():
     print(f"seed {SEED}")
     rng = random.Random(SEED)
-    rows = [*_rows(rng, {key: found for key, found in MATCHES.items() if key[0] == "set"}, rule_words.match_rule, RULES * 2),
-            *_rows(rng, {key: found for key, found in TARGETS.items() if key[0] == "SET"}, rule_words.target_rule, RULES * 2)]
+    rows = []
+    for registry, name, make in (MATCHES, "set", rule_words.match_rule), (TARGETS, "SET", rule_words.target_rule):
+        rows += _rows(rng, {key: registry[key] for key in registry if key[0] == name}, make, RULES * 2)
     accepted, differences = isolated(_compare, rows, SETS_OF_RULES)
     assert differences == []
     assert accepted > RULES // 4

@@ -62,11 +62,11 @@ class SetOption(Option):
 
     def accept(self, use, context):
         """Raise Failure in the words of these two."""
+        if self.deprecated:
+            context.warn(self.deprecated)
         name = self.as_option or self.name
         if self.once and any(name in (given, use.extension.option(given).as_option) for given in use.values):
             raise Failure(f"--{name} can be specified only once")
-        if self.deprecated:
-            context.warn(self.deprecated)
 
 
 def counter_options(what):

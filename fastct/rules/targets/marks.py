@@ -71,7 +71,8 @@ class Connmark(Target):
     A shift is ``left-shift-mark`` or ``right-shift-mark``, never both, never 0.
     """
     name = "CONNMARK"
-    actions = exclusive(*SET_OPTIONS, Option("save-mark"), Option("restore-mark"))
+    actions = exclusive(*SET_OPTIONS, Option("save-mark"), Option("restore-mark"),
+                        first=("set-mark", "save-mark", "restore-mark"))
     shifts = ("left-shift-mark", "right-shift-mark")
     options = (*actions, Option("nfmask", Number(form="{:#x}"), excludes=("mask",)),
                Option("ctmask", Number(form="{:#x}"), excludes=("mask",)),
