@@ -4,10 +4,10 @@ Each extension says what it compiles to (``Extension.compile``); here is what an
 """
 from fastct.errors import RuleError
 from fastct.rules.model import TABLES, Ruleset
-from fastct.rules.ops import header, limits, tracking, transport
+from fastct.rules.ops import header, limits, tracking, transport, verdicts
 from fastct.rules.compiled import HOOK_NUMBERS, TABLE_NUMBERS, VERDICTS, Program
 
-OPS = header.OPS | transport.OPS | tracking.OPS | limits.OPS
+OPS = header.OPS | transport.OPS | tracking.OPS | limits.OPS | verdicts.OPS
 DEPTH_MAX = 256          # jumps within jumps: STACK_MAX of the program
 LOW = (1 << 64) - 1
 
@@ -114,18 +114,22 @@ class _Compiler:
             self.policies.append((f"{table.name}/{chain.name}/policy", (chain.counters.packets, chain.counters.bytes)))
             self.base[HOOK_NUMBERS[chain.name], TABLE_NUMBERS[table.name, chain.name]] = self.numbers[table.name, chain.name]
 
+    def _extension(self, use, out, rule):
+        try:
+            use.extension.compile(use, out)
+        except NotImplementedError:
+            raise RuleError(f"{use.extension.name}: not evaluated yet", line=rule.line) from None
+
     def _rule(self, table, rule):
         out = Assembler(self.ruleset.family, rule.header)
         compile_header(rule, out)
-        for use in rule.matches:
-            use.extension.compile(use, out)
+        for use in [*rule.matches, *([rule.target] if rule.target else [])]:
+            self._extension(use, out, rule)
         first = len(self.ops)
         verdict, chain, work = VERDICTS["CONTINUE"], 0, None
-        if rule.target:
-            rule.target.extension.compile(rule.target, out)
-        elif rule.jump in VERDICTS:
+        if rule.target is None and rule.jump in VERDICTS:
             verdict = VERDICTS[rule.jump]
-        elif rule.jump:
+        elif rule.target is None and rule.jump:
             verdict, chain = VERDICTS["GOTO" if rule.goto else "JUMP"], self.numbers[table.name, rule.jump]
         self.ops += out.tests
         if out.work:

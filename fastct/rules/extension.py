@@ -120,6 +120,10 @@ class Extension:
         """The text of ``-L``; "" for nothing. ``numeric``: no names for addresses, ports and the like."""
         raise NotImplementedError(self.name)
 
+    def compile(self, use, out):
+        """What a packet is asked, or what is done to it: ops for an Assembler (``compile.py``)."""
+        raise NotImplementedError(self.name)
+
 
 MATCHES: dict[tuple[str, int], "Match"] = {}
 TARGETS: dict[tuple[str, int], "Target"] = {}

@@ -17,6 +17,9 @@ class Connmark(Match):
     def show(self, use, numeric):
         return f"connmark match {use.bang('mark')} {self.options[0].kind.text(use.get('mark'), numeric)}"
 
+    def compile(self, use, out):
+        out.test("connmark", *use.get("mark"), invert="mark" in use.inverted)
+
 
 class Helper(Match):
     name = "helper"

@@ -22,6 +22,9 @@ class Comment(Match):
     def show(self, use, numeric):
         return f"/* {use.get('comment')} */"
 
+    def compile(self, use, out):
+        """It asks nothing."""
+
 
 class _Hops(Match):
     """The time to live or the hop limit; ``label`` as -L has it."""
@@ -167,6 +170,9 @@ class MarkMatch(Match):
 
     def show(self, use, numeric):
         return f"{self.name} match {use.bang('mark', '! ')}{self.options[0].kind.text(use.get('mark'), numeric)}"
+
+    def compile(self, use, out):
+        out.test("mark", *use.get("mark"), invert="mark" in use.inverted)
 
 
 class PacketType(Choice):

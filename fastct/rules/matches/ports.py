@@ -78,7 +78,8 @@ def port_options(kind, again=""):
 
 
 class Ports(Match):
-    """A match that has --sport and --dport."""
+    """A match that has --sport and --dport. ``header``: bytes that there must be of it."""
+    header = 8
 
     def show(self, use, numeric):
         ends = (ports_text(use, f"{end}port", f"{end}pt", numeric, self.name) for end in "sd")
@@ -87,6 +88,12 @@ class Ports(Match):
     def beside(self, use, numeric):
         """The texts of what the protocol has beside the ports."""
         return ()
+
+    def compile(self, use, out):
+        out.test("header", self.header)
+        for name in ("sport", "dport"):
+            if name in use:
+                out.test(name, *use.get(name), invert=name in use.inverted)
 
 
 class _PlainPorts(Ports):
@@ -100,7 +107,7 @@ class _PlainPorts(Ports):
 
 
 class Tcp(_PlainPorts):
-    name, protocols = "tcp", (6,)
+    name, protocols, header = "tcp", (6,), 20
     options = (
         *port_options(PortRange("tcp"), "Only one `--{}' allowed"),
         Option("tcp-option", TcpOption(), invert=True, again="Only one `--tcp-option' allowed"),
@@ -132,6 +139,15 @@ class Tcp(_PlainPorts):
         if not self._hidden(use):
             texts = [f"0x{part:02X}" if numeric else flags_text(part) for part in use.get("tcp-flags")]
             yield f"flags:{use.bang('tcp-flags')}{'/'.join(texts)}"
+
+    def compile(self, use, out):
+        super().compile(use, out)
+        if "tcp-flags" in use:
+            mask, compared = use.get("tcp-flags")
+            alike = sum(1 << flags for flags in range(64) if flags & mask == compared)
+            out.test("tcp_flags", mask, compared, alike, invert="tcp-flags" in use.inverted)
+        if "tcp-option" in use:
+            out.test("tcp_option", use.get("tcp-option"), invert="tcp-option" in use.inverted)
 
 
 class Udp(_PlainPorts):

@@ -1,6 +1,7 @@
 """Matches on the connection of a packet."""
 from dataclasses import dataclass
 
+from fastct.records import CTSTATES
 from fastct.rules import names
 from fastct.rules.extension import Match, Option, by_family
 from fastct.rules.kinds import Choice, Kind, NumberRange, ServiceRange, bits_text
@@ -13,6 +14,13 @@ PLAIN_STATES = STATES[:5]
 STATUSES = ("EXPECTED", "SEEN_REPLY", "ASSURED", "CONFIRMED")
 ENDS = ("ctorigsrc", "ctorigdst", "ctreplsrc", "ctrepldst")
 DIRECTIONS = ("ORIGINAL", "REPLY")
+# The bits of PLAIN_STATES as the engine numbers them.
+CTSTATE_BITS = tuple(1 << CTSTATES.index(name) for name in PLAIN_STATES)
+
+
+def ctstates(bits):
+    """The ctstates of --ctstate as bits, by the engine's numbers."""
+    return sum(bit for place, bit in enumerate(CTSTATE_BITS) if bits >> place & 1)
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,9 @@ class State(Match):
 
     def show(self, use, numeric):
         return f"{use.bang('state', '! ')}state {bits_text(use.get('state'), PLAIN_STATES)}"
+
+    def compile(self, use, out):
+        out.test("state", ctstates(use.get("state")), invert="state" in use.inverted)
 
 
 class Protocol(Kind):

@@ -64,6 +64,9 @@ class Mark(Target):
     def show(self, use, numeric):
         return f"MARK {mark_text(*use.get('set-xmark'))}"
 
+    def compile(self, use, out):
+        out.effect("set_mark", *use.get("set-xmark"))
+
 
 class Connmark(Target):
     """``set-xmark`` as MARK's, or ``save-mark`` or ``restore-mark`` with ``nfmask`` and ``ctmask``.

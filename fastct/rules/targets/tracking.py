@@ -102,6 +102,9 @@ class Notrack(Target):
     def show(self, use, numeric):
         return "NOTRACK"
 
+    def compile(self, use, out):
+        out.effect("notrack")
+
 
 @dataclass(frozen=True)
 class Low(Number):

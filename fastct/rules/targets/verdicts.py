@@ -52,3 +52,7 @@ class Reject(Target):
 
     def show(self, use, numeric):
         return f"reject-with {use.get('reject-with')}"
+
+    def compile(self, use, out):
+        names = [name for name, _ in ANSWERS[self.family]]
+        out.effect("reject", names.index(use.get("reject-with")))
