@@ -70,9 +70,11 @@ def _lock():
 
 
 def _out_of_bounds(words):
-    """What is not compared: -vv dumps memory, -h has its own words, -S breaks off at a target called standard."""
+    """What is not compared: -vv dumps memory, -h has its own words, -S breaks off at a target called standard, and a
+    chain may be renamed to nothing at all, which is then what rules without a target seem to jump to.
+    """
     verbose = sum(word == "--verbose" or (word[:1] == "-" and word[:2] != "--" and "v" in word) for word in words)
-    return verbose > 1 or {"standard", "-S"} <= set(words) or any(word.startswith(("-h", "--h", "--verb", "--ver", "-M", "--mod")) for word in words)
+    return verbose > 1 or {"-E", ""} <= set(words) or {"standard", "-S"} <= set(words) or any(word.startswith(("-h", "--h", "--verb", "--ver", "-M", "--mod")) for word in words)
 
 
 def _compare(seed, family, count):
