@@ -206,6 +206,7 @@ class Parser:
             use = next(use for use in reversed(self.matches) if use.extension is extension)
         context = Context(extension.name, option.said or option.name, self.family, self.header.protocol, self.sets,
                           self.warnings.append, "protocol" in self.header.inverted)
+        extension.accept(use, option, self.invert, context)
         taken = [found.argument] if option.kind.count else []
         if option.kind.optional:
             taken = [self.options.extra() if found.argument is None else found.argument]
@@ -215,7 +216,6 @@ class Parser:
                 raise Failure(option.kind.wants or f"--{option.as_option or option.name} requires two args.",
                               word=found.word)
             taken.append(word)
-        extension.accept(use, option, self.invert, context)
         extension.take(use, option, option.kind.read(taken, context), self.invert)
 
     # -- the rule

@@ -41,7 +41,7 @@ def test_recorded_rules():
 
 
 def rows():
-    """(file, family, table, chain, rule, saved, whether it is accepted) of the files for matches, whose names are small."""
+    """(file, family, table, chain, rule, saved, whether accepted) of the files for matches, whose names are small."""
     for path in sorted(shared("iptables-t").glob("*.t")):
         library, _, name = path.stem.partition("_")
         if not name.islower() or name == "set":

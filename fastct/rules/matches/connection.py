@@ -29,8 +29,10 @@ class Helper(Match):
 class Label(Kind):
     """A label by its number; there are no names."""
     count = 1
+    text = Text(least=1)
 
     def read(self, words, context):
+        self.text.read(words, context)
         value, rest = number(words[0])
         if value is None or rest:
             context.warn(f"Warning: cannot open {LABEL_NAMES}: No such file or directory")

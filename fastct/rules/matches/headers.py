@@ -1,5 +1,6 @@
 """Matches on the extension headers of IPv6 and on its addresses."""
 import contextlib
+from dataclasses import dataclass
 
 from fastct.rules import names
 from fastct.rules.extension import Match, Option
@@ -22,8 +23,10 @@ def equal_text(use, option, label):
     return f"{label}:{use.bang(option)}{use.get(option)}" if option in use else ""
 
 
+@dataclass(frozen=True)
 class HeaderOptions(Kind):
-    """``TYPE[:LENGTH][,…]``: a tuple of pairs; None: any length."""
+    """``TYPE[:LENGTH][,…]``: a tuple of pairs; None: any length. ``padding``: the error for type 0 with a length."""
+    padding: str
     count = 1
 
     def read(self, words, context):
@@ -34,7 +37,10 @@ class HeaderOptions(Kind):
             kind, colon, length = text.partition(":")
             if colon and len(found) == LIST_MAX - 1:
                 raise Failure("too many ports specified")
-            found.append((self._octet(kind, "opt", context), self._octet(length, "length", context) if colon else None))
+            number_ = self._octet(kind, "opt", context)
+            if colon and not number_:
+                raise Failure(self.padding)
+            found.append((number_, self._octet(length, "length", context) if colon else None))
         return tuple(found)
 
     @staticmethod
@@ -62,12 +68,12 @@ class _Options(Match):
 
 class Hbh(_Options):
     name, families = "hbh", (6,)
-    options = (Option("hbh-len", Number(), invert=True), Option("hbh-opts", HeaderOptions()))
+    options = (Option("hbh-len", Number(), invert=True), Option("hbh-opts", HeaderOptions("PAD0 has not got length")))
 
 
 class Dst(_Options):
     name, families = "dst", (6,)
-    options = (Option("dst-len", Number(), invert=True), Option("dst-opts", HeaderOptions()))
+    options = (Option("dst-len", Number(), invert=True), Option("dst-opts", HeaderOptions("PAD0 hasn't got length")))
 
 
 class Frag(Match):

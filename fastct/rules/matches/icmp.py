@@ -66,19 +66,19 @@ class IcmpType(Kind):
             found = exact
         if found:
             return found[0][1]
-        (low, high), rest = self._octets(words[0], "type", words[0])
+        (low, high), rest = self._octets(words[0], "type", words[0], ends=("", "/"))
         if low != high:
             raise Failure(f"{self.what} type range not supported", word=words[0])
         codes, _ = self._octets(rest[1:], "code", words[0]) if rest else ((0, 255), "")
         return (low, *codes)
 
-    def _octets(self, text, part, whole):
+    def _octets(self, text, part, whole, ends=("",)):
         """The range at the front of a text, and the rest; raises Failure."""
         low, rest = number(text)
         high, rest = number(rest[1:]) if rest[:1] == ":" else (low, rest)
         if low is None or high is None or max(low, high) > 255:
             raise Failure(f"Unknown {self.what} {part} `{whole}'", word=whole)
-        if rest[:1] not in ("", "/"):
+        if rest[:1] not in ends:
             raise Failure(f"unknown character {rest[0]}", word=whole)
         return (low, high), rest
 

@@ -15,9 +15,9 @@ CREDITS = 32_000
 
 
 def leading_int(text):
-    """What atoi(3) makes of a text."""
+    """What atoll(3) makes of a text."""
     found = re.match(r"\s*[+-]?\d+", text)
-    return int(found[0]) if found else 0
+    return max(-1 << 63, min(int(found[0]), (1 << 63) - 1)) if found else 0
 
 
 def rate_period(text, scale, bits):

@@ -22,7 +22,7 @@ class ByteRate(Kind):
     def read(self, words, context):
         if words[0] is None:
             return 0
-        found = re.fullmatch(r"(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)([a-zA-Z]*)", words[0])
+        found = re.fullmatch(r"\+?(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)([a-zA-Z]*)", words[0])
         if found is None or found[2].lower() not in UNITS:
             raise Failure(f"rateest: could not parse rate `{words[0]}'", word=words[0])
         return int(float(found[1]) * UNITS[found[2].lower()] / 8) & 0xFFFFFFFF

@@ -89,6 +89,12 @@ class Conntrack(Match):
         if not use.values:
             raise Failure("conntrack: At least one option is required")
 
+    def take(self, use, option, value, invert):
+        super().take(use, option, value, invert)
+        # iptables takes the wrong bit for that of an inverted protocol.
+        if option.name == "ctproto" and not value and "ctstatus" in use.inverted:
+            raise Failure("conntrack: rule would never match protocol")
+
     def _text(self, value, kind, numeric):
         text, = kind.write(value)
         if numeric or not isinstance(kind, HostMask):
