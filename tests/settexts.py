@@ -58,6 +58,7 @@ create faces hash:net,iface
 add faces 1.2.3.0/24,eth0
 add faces 1.2.3.0/25,physdev:eth1 nomatch
 add faces 0.0.0.0/0,vpn wildcard
+add faces 1.2.0.0/16,eth7
 create full hash:net timeout 1000 comment skbinfo counters
 add full 1.2.3.0/24 nomatch timeout 500 comment "q w" skbmark 0x5 skbprio 0:0 skbqueue 0
 add full 1.2.4.0/24 skbmark 0x5/0xf skbprio ffff:1
@@ -101,6 +102,9 @@ REFUSED = (
     ("add services 1.1.1.1,foo:8", "Error in line 1: Syntax error: cannot parse 'foo' as a protocol"),
     ("add ports 1001", "Error in line 1: Element is out of the range of the set"),
     ("add macs 10.0.0.9,zz", "Error in line 1: Syntax error: cannot parse 'zz' as ethernet address"),
+    ("add macs 10.0.0.1,00:11:22:33:44:55", "Error in line 1: Element cannot be added to the set: it's already added"),
+    ("add macs 10.0.0.8/30,00:11:22:33:44:55", "Error in line 1: Syntax error: plain IP address must be supplied"),
+    ("add triples 1.2.3.4,80,5.6.7.0/24", "Error in line 1: Syntax error: plain IP address must be supplied"),
     ("add both both", "Error in line 1: Sets with list:set type cannot be added to the set."),
 )
 
@@ -149,6 +153,8 @@ PROBES = (
     ("faces", "1.2.3.200,eth0", (_host("1.2.3.200"), ("eth0", "")), True),
     ("faces", "1.2.3.4,physdev:eth1", (_host("1.2.3.4"), ("", "eth1")), False),
     ("faces", "9.9.9.9,eth0", (_host("9.9.9.9"), ("eth0", "")), False),
+    ("faces", "1.2.9.9,eth7", (_host("1.2.9.9"), ("eth7", "")), True),
+    ("faces", "1.2.3.200,eth7", (_host("1.2.3.200"), ("eth7", "")), False),        # a longer net has another one
     ("full", "1.2.4.9", (_host("1.2.4.9"),), True),
     ("full", "1.2.3.9", (_host("1.2.3.9"),), False),
 )

@@ -59,7 +59,7 @@ def spans(text, family):
 
 def _hosts(target, text, first):
     """Keys of an ``ip``: each address, or one of each net of the set's netmask."""
-    if target.family == 6 and re.search("[/-]", text):
+    if (target.family == 6 or not first or "mac" in target.parts) and re.search("[/-]", text):
         raise _syntax(f"plain IP address must be supplied: {text}")
     if text.endswith("/0"):
         raise SetFailure(BAD_PREFIX)

@@ -86,6 +86,11 @@ class Set:
         Entry by key, in the order in which they came; a list:set's in that of the list.
     lengths : list of Counter
         For each net of the type: how many entries have a prefix of that length.
+    macs : dict or None
+        In a bitmap:ip,mac the MAC address by address: it has one entry for each.
+    nets : Counter or None
+        In a hash:net,iface how many entries a net has by kind of interface, physical or not: the longest that a packet
+        is in decides, whatever interfaces shorter ones have.
     """
     name: str
     type: str
@@ -96,6 +101,8 @@ class Set:
     def __post_init__(self):
         self.parts = TYPES[self.type]
         self.lengths = [Counter() for part in self.parts if part == "net"]
+        self.macs = {} if self.type == "bitmap:ip,mac" else None
+        self.nets = Counter() if "iface" in self.parts else None
         bits = BITS[self.family or 4]
         everything = (1 << bits) - 1
         self.host_mask = self.options.get("bitmask", everything)
@@ -114,6 +121,11 @@ class Set:
             at += WIDTH.get(part, 1)
 
     def _count(self, key, by):
+        if self.macs is not None:
+            self.macs.pop(key[0], None)
+            self.macs |= {key[0]: key[1]} if by > 0 else {}
+        if self.nets is not None:
+            self.nets[*key[:2], key[3]] += by
         lengths = [columns[1] for part, columns in self.columns(key) if part == "net"]
         for counter, length in zip(self.lengths, lengths, strict=True):
             counter[length] += by
@@ -146,11 +158,11 @@ class Set:
         """Put an entry in; raises SetFailure if it is there already, unless ``exist``, or there is no room."""
         key = self.canonical(key)
         self._check(key)
-        if self.get(key, now) is not None:
-            if not exist:
-                raise SetFailure(EXISTS)
-        elif key in self.entries:
-            self.delete(key)
+        there = key if self.macs is None else (key[0], self.macs.get(key[0]))
+        if self.get(there, now) is not None and not exist:
+            raise SetFailure(EXISTS)
+        if there in self.entries and (there != key or self.get(there, now) is None):
+            self.delete(there)
         if key not in self.entries:
             if self.type.startswith("hash:") and len(self.entries) >= self.options.get("maxelem", 65536):
                 self._make_room(now)
@@ -184,15 +196,27 @@ class Set:
         entry = self.entries.get(key)
         return None if entry is None or (entry.expires is not None and entry.expires <= now) else entry
 
+    def _nets(self, address, lengths):
+        return [(address & net_mask(length, self.family), length) for length in sorted(lengths, reverse=True)]
+
+    def _faces(self, address, names):
+        """The keys of a hash:net,iface, which has one net for each kind of interface."""
+        for physical, name in enumerate(names):
+            nets = self._nets(address, self.lengths[0]) if name else ()
+            for net in [net for net in nets if self.nets[*net, physical] > 0][:1]:
+                yield *net, name, physical, 0
+                for end in range(len(name), 0, -1):
+                    yield *net, name[:end], physical, 1
+
     def candidates(self, values):
         """The keys under which a packet's values may stand, in the order in which Linux asks for them."""
+        if self.nets is not None:
+            yield from self._faces(*values[:2])
+            return
         choices, lengths = [], iter(self.lengths)
         for part, value in zip(self.parts, values, strict=False):
             if part == "net":
-                choices.append([(value & net_mask(length, self.family), length)
-                                for length in sorted(next(lengths), reverse=True)])
-            elif part == "iface":
-                choices.append(_interfaces(*value))
+                choices.append(self._nets(value, next(lengths)))
             elif part == "mac" and self.type.startswith("bitmap:"):
                 choices.append([(value,), (ANY_MAC,)])
             else:
@@ -215,15 +239,6 @@ class Set:
 def net_mask(length, family):
     """The mask of a prefix of that length."""
     return (1 << BITS[family]) - (1 << BITS[family] - length)
-
-
-def _interfaces(name, physical):
-    """The columns under which a packet's interfaces may stand: the whole name, then its beginnings."""
-    for text, flag in ((name, 0), (physical, 1)):
-        if text:
-            yield text, flag, 0
-            for end in range(len(text), 0, -1):
-                yield text[:end], flag, 1
 
 
 class Sets(dict):

@@ -13,6 +13,8 @@ class RejectWith(Kind):
         for answer in ANSWERS[context.family]:
             if any(name.startswith(begin) for name in answer):
                 return answer[0]
+        if context.family == 4 and any(name.startswith(begin) for name in ("echo-reply", "echoreply")):
+            context.warn("--reject-with echo-reply no longer supported")
         raise Failure(f'unknown reject type "{words[0]}"', word=words[0])
 
     def write(self, value):
