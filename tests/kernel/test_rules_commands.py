@@ -26,7 +26,7 @@ SHARED = os.environ.get("FASTCT_SHARED")
 TOGETHER = 250          # command lines in one namespace
 NAMES = {4: "iptables", 6: "ip6tables"}
 VERSION = "v1.8.9 (legacy)"
-# Errors about what is not in the file: the machine's ipsets and names of hosts, an extension that no kernel has any more.
+# Errors about what is not in the file: the machine's ipsets and names of hosts, an extension no kernel has any more.
 ELSEWHERE = ("Set ", "localhost", "Extension ULOG")
 
 
@@ -72,12 +72,13 @@ def _lock():
 
 
 def _out_of_bounds(words):
-    """What is not compared: -vv dumps memory, -h has its own words, -S breaks off at a target called standard, and a
+    """What is not compared: -vv dumps memory, -h has its own words, -S breaks off at a target called standard; a
     chain may be renamed to nothing at all, which is then what rules without a target seem to jump to.
     """
     verbose = sum(word == "--verbose" or (word[:1] == "-" and word[:2] != "--" and "v" in word) for word in words)
     pairs = ({"-E", ""}, {"standard", "-S"})
-    return verbose > 1 or any(pair <= set(words) for pair in pairs) or any(word.startswith(("-h", "--h", "--verb", "--ver", "-M", "--mod")) for word in words)
+    asides = ("-h", "--h", "--verb", "--ver", "-M", "--mod")
+    return verbose > 1 or any(pair <= set(words) for pair in pairs) or any(word.startswith(asides) for word in words)
 
 
 def _compare(seed, family, count):

@@ -167,7 +167,7 @@ def steps():
 
 
 def shell(line, ruleset):
-    """What a line of the transcript prints: programs one after another, with ``printf … |`` before, ``| head`` behind."""
+    """What a line of the transcript prints: programs one after another, ``printf … |`` before, ``| head`` behind."""
     said = ""
     for command in re.split(r"; (?=iptables|echo)", line):
         command, _, head = command.partition(" | head -")
