@@ -76,4 +76,4 @@ cdef packed struct packet_row_t:
 cdef packed struct event_row_t:
     uint64_t ts              # ns since the epoch
     uint8_t type             # index into EVENTS
-    conn_row_t row           # the connection as the event reports it
+    conn_row_t row           # the connection as the event reports it; no state in an UPDATE that left it as it was

@@ -23,7 +23,7 @@ from fastct.conntrack.conn cimport (
     conn_direction,
     conn_t,
 )
-from fastct.conntrack.describe cimport ct_row
+from fastct.conntrack.describe cimport ct_row, log_event, log_update
 from fastct.conntrack.early_drop cimport (
     PRESS_MOST,
     pressed_out,
@@ -236,7 +236,7 @@ cdef void advance(ct_t* ct, packet_t* p, uint32_t slot, ct_result_t* r) noexcept
     if cython.unlikely(verdict == CT_KILL):
         ct_destroy(ct, slot, ct.now, END_RESET)
     elif events and ct.keep_events:
-        log_event(ct, slot, CT_EVENT_UPDATE, ct.now, END_LIVE)
+        log_update(ct, slot, events)
 
 
 # ---- expectations and helpers
@@ -484,6 +484,7 @@ cdef inline void call_id(ct_t* ct, packet_t* p, const ends_t* ends, uint16_t src
 cdef void ct_icmp_error(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
     """An ICMP error: RELATED to the connection of the packet it quotes, which it neither refreshes nor counts."""
     cdef uint32_t slot = find_live(ct, p, ct.now)
+    cdef uint32_t events
     cdef conn_t* c
     if slot == NO_SLOT:
         p.reason = Reason.icmp_error_unknown
@@ -494,8 +495,10 @@ cdef void ct_icmp_error(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
         return
     c = &ct.table.conns[slot]
     entry(r, c, ct_number(ct, c), CT_STATE_RELATED, DIR_REPLY if p.self_inverse else conn_direction(c, p.flip))
-    if c.key.l4proto == PROTO_SCTP and sctp_untold(c) and ct.keep_events:
-        log_event(ct, slot, CT_EVENT_UPDATE, ct.now, END_LIVE)
+    if c.key.l4proto == PROTO_SCTP:
+        events = sctp_untold(c)
+        if events and ct.keep_events:
+            log_update(ct, slot, events)
 
 
 # ---- the end
@@ -586,15 +589,3 @@ cdef uint32_t ct_gc(ct_t* ct, uint32_t lines) noexcept nogil:
                 expire(ct, slots[i])
         total += found
     return total
-
-
-cdef void log_event(ct_t* ct, uint32_t slot, ct_event type, uint64_t when, ct_end end) noexcept nogil:
-    cdef event_row_t* event = <event_row_t*>log_row(&ct.event_log)
-    if event == NULL:
-        return
-    event.ts = when
-    event.type = <uint8_t>type
-    ct_row(ct, slot, when, &event.row)
-    event.row.end = <uint8_t>end
-    if end != END_LIVE:
-        event.row.stop_ns = when

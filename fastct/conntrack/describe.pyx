@@ -1,14 +1,15 @@
-"""Connections and expectations as rows for people: the records of ``records.pxd``, filled from the tables."""
+"""Connections, expectations and events as rows for people: the records of ``records.pxd``, filled from the tables."""
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from fastct.conntrack.conn cimport CONN_FLIP, conn_packets, conn_t
-from fastct.conntrack.core cimport ct_number, ct_t
+from fastct.conntrack.core cimport CT_EVENT_UPDATE, ct_event, ct_number, ct_t
 from fastct.conntrack.expect cimport EXPECT_FLAGS, expect_t
 from fastct.conntrack.extra cimport NO_EXTRA, extra_t
+from fastct.conntrack.log cimport log_row
 from fastct.conntrack.table cimport addr6_t
-from fastct.conntrack.verdict cimport END_LIVE
-from fastct.records cimport conn_row_t, expect_row_t
+from fastct.conntrack.verdict cimport END_LIVE, EVENT_PROTOINFO, ct_end
+from fastct.records cimport conn_row_t, event_row_t, expect_row_t
 from fastct.wire.bytes cimport swap16
 from fastct.wire.packet cimport PROTO_ICMP, PROTO_ICMPV6
 from fastct.wire.tuples cimport icmp_inverse
@@ -93,3 +94,24 @@ cdef void ct_expect_row(const ct_t* ct, const expect_t* e, expect_row_t* row) no
     memcpy(row.master_src, master.orig_src, 16)
     memcpy(row.master_dst, master.orig_dst, 16)
     row.master_sport, row.master_dport = master.orig_sport, master.orig_dport
+
+
+cdef event_row_t* log_event(ct_t* ct, uint32_t slot, ct_event type, uint64_t when, ct_end end) noexcept nogil:
+    """Log that something happened to a connection; returns the row, or NULL for want of memory."""
+    cdef event_row_t* event = <event_row_t*>log_row(&ct.event_log)
+    if event == NULL:
+        return NULL
+    event.ts = when
+    event.type = <uint8_t>type
+    ct_row(ct, slot, when, &event.row)
+    event.row.end = <uint8_t>end
+    if end != END_LIVE:
+        event.row.stop_ns = when
+    return event
+
+
+cdef void log_update(ct_t* ct, uint32_t slot, uint32_t events) noexcept nogil:
+    """Log what a packet changed; as in Linux, a state that it left as it was is not told."""
+    cdef event_row_t* event = log_event(ct, slot, CT_EVENT_UPDATE, ct.now, END_LIVE)
+    if event != NULL and not events & EVENT_PROTOINFO:
+        event.row.state = 0

@@ -29,6 +29,7 @@ cdef enum:
     BLOCK = 8192        # lines formatted at a time
     NS_PER_US = 1000
     NS_PER_S = 1000000000
+    UPDATE = 1
     DESTROY = 2
 
 # What -o asks for.
@@ -108,13 +109,18 @@ cdef char* put_direction(char* out, const conn_row_t* row, bint reply, bint coun
     return out
 
 
-cdef char* put_tuples(char* out, const conn_row_t* row, bint timeout, bint counters) noexcept nogil:
+cdef inline bint has_state(const conn_row_t* row) noexcept nogil:
+    """Whether its protocol has states; TCP's may be NONE."""
+    return row.state or row.l4proto == PROTO_TCP
+
+
+cdef char* put_tuples(char* out, const conn_row_t* row, bint state, bint timeout, bint counters) noexcept nogil:
     """The part that listings and events share: protocol to ``[ASSURED]``."""
     out = put_word(out, _protocols[row.l4proto])
     if timeout:
         out = put_number(out, row.timeout)
         out = put_text(out, b" ", 1)
-    if row.state or row.l4proto == PROTO_TCP:
+    if state:
         out = put_word(out, _states[row.state])
     out = put_direction(out, row, False, counters)
     if not row.status & IPS_SEEN_REPLY:
@@ -134,7 +140,7 @@ cdef char* put_family(char* out, const conn_row_t* row, int style) noexcept nogi
 
 cdef char* put_connection(char* out, const conn_row_t* row, int style) noexcept nogil:
     """A line of ``conntrack -L``."""
-    out = put_tuples(put_family(out, row, style), row, True, True)
+    out = put_tuples(put_family(out, row, style), row, has_state(row), True, True)
     out = put_pair(out, b"mark=", 5, row.mark)
     if row.zone:
         out = put_pair(out, b"zone=", 5, row.zone)
@@ -149,13 +155,14 @@ cdef char* put_event(char* out, const event_row_t* event, int style) noexcept no
     """A line of ``conntrack -E``."""
     cdef const conn_row_t* row = &event.row
     cdef bint destroy = event.type == DESTROY
+    cdef bint state = row.state if event.type == UPDATE else has_state(row)
     if style & STYLE_TIMESTAMP:
         out = put_number(put_text(out, b"[", 1), event.ts // <uint64_t>NS_PER_S)
         out = put_text(out, b".", 1)
         out = put_padded(out, <uint32_t>(event.ts % <uint64_t>NS_PER_S // <uint64_t>NS_PER_US), 6)
         out = put_text(out, b"]\t", 2)
     out = put_word(out, _events[event.type])
-    out = put_tuples(put_family(out, row, style), row, row.timeout or not destroy, destroy)
+    out = put_tuples(put_family(out, row, style), row, state, row.timeout or not destroy, destroy)
     if row.mark:
         out = put_pair(out, b"mark=", 5, row.mark)
     if row.zone:

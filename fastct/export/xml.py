@@ -54,9 +54,8 @@ def _state(row):
     return state_of(row)
 
 
-def _independent(row, in_table, timeout):
+def _independent(row, in_table, timeout, state):
     """What belongs to neither direction. ``in_table``: as a listing has it, not an event."""
-    state = _state(row)
     parts = [_element("state", state)] if state else []
     if timeout:
         parts.append(_element("timeout", row["timeout"]))
@@ -79,14 +78,16 @@ def _independent(row, in_table, timeout):
 def xml_flows(rows):
     """Yield a line for each connection."""
     for row in rows:
-        yield (f'<flow>{"".join(_direction(row, side, True) for side in DIRECTIONS)}{_independent(row, True, True)}'
-               "</flow>\n")
+        directions = "".join(_direction(row, side, True) for side in DIRECTIONS)
+        yield f"<flow>{directions}{_independent(row, True, True, _state(row))}</flow>\n"
 
 
 def xml_events(rows):
-    """Yield a line for each event: counters only of what has ended, and no timeout that has run out."""
+    """Yield a line for each event: counters only of what has ended, no timeout that has run out, and no state that an
+    update left as it was."""
     for event in rows:
         row, word = event["row"], EVENTS[event["type"]].lower()
         ended = word == "destroy"
+        state = "" if word == "update" and not row["state"] else _state(row)
         yield (f'<flow type="{word}">{"".join(_direction(row, side, ended) for side in DIRECTIONS)}'
-               f"{_independent(row, False, bool(row['timeout']) or not ended)}</flow>\n")
+               f"{_independent(row, False, bool(row['timeout']) or not ended, state)}</flow>\n")

@@ -1,11 +1,16 @@
-"""Small networks of namespaces without a link to the outside: hosts on a switch, or behind a router.
+"""Small networks of namespaces without a link to the outside: hosts on a switch, or on two sides of a router.
 
 Needs root, iproute2, ethtool and tcpdump.
 """
 import contextlib
 import os
+import signal
 import subprocess
 import time
+
+from tests.waiting import until
+
+NODAD = ((), ("nodad",))    # whether it is IPv6: addresses are there at once
 
 
 def run(*command, **options):
@@ -31,11 +36,18 @@ class Host:
         with contextlib.suppress(subprocess.CalledProcessError):
             self.run(*command, timeout=20)
 
-    def start(self, *command):
+    def start(self, *command, **options):
         """Start a program inside; it is ended with the host."""
-        process = subprocess.Popen(["ip", "netns", "exec", self.name, *map(str, command)], stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        silent = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+        process = subprocess.Popen(["ip", "netns", "exec", self.name, *map(str, command)], **silent | options)
         self._started.append(process)
+        return process
+
+    def serve(self, transport, port, *command, **options):
+        """Start a server, and wait until it listens on its port of ``tcp`` or ``udp``."""
+        process = self.start(*command, **options)
+        if not until(lambda: self.run("ss", "-Hln", f"--{transport}", "sport", "=", f":{port}").stdout):
+            raise TimeoutError(f"{command[0]} does not listen on {transport}/{port}")
         return process
 
     def stop(self, process):
@@ -47,7 +59,12 @@ class Host:
     def close(self):
         """End what runs, and the namespace."""
         for process in list(self._started):
-            self.stop(process)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.stop(process)
+        # What did not end, and what the programs themselves started.
+        for pid in run("ip", "netns", "pids", self.name).stdout.split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
         run("ip", "netns", "del", self.name)
 
 
@@ -87,18 +104,28 @@ class Network(contextlib.ExitStack):
             host = hosts[address.split("/")[0]] = self.host(f"h{number}")
             self.link(host, "eth0", bridge, f"port{number}")
             bridge.run("ip", "link", "set", f"port{number}", "master", "br0")
-            host.run("ip", "addr", "add", address, "dev", "eth0", *(["nodad"] if ":" in address else []))
+            host.run("ip", "addr", "add", address, "dev", "eth0", *NODAD[":" in address])
         return hosts
+
+    def routed(self):
+        """A client and a server in different networks of both families, and the router between them."""
+        client, router, server = self.host("client"), self.host("router"), self.host("server")
+        router.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
+        for number, host in enumerate((client, server), 1):
+            port = f"eth{number - 1}"
+            self.link(host, "eth0", router, port)
+            for net, length in ((f"10.{number}.0.", 24), (f"fd00:{number}::", 64)):
+                host.run("ip", "addr", "add", f"{net}2/{length}", "dev", "eth0", *NODAD[":" in net])
+                router.run("ip", "addr", "add", f"{net}1/{length}", "dev", port, *NODAD[":" in net])
+                host.run("ip", "route", "add", "default", "via", f"{net}1")
+        return client, router, server
 
 
 @contextlib.contextmanager
 def captured(host, path, expression="ip or ip6 or vlan", interface="eth0"):
     """Write what passes an interface to a file while the block runs."""
     process = host.start("tcpdump", "--immediate-mode", "-U", "-Z", "root", "-i", interface, "-w", path, expression)
-    for _ in range(100):
-        if os.path.exists(path) and os.path.getsize(path) >= 24:
-            break
-        time.sleep(0.05)
+    until(lambda: os.path.exists(path) and os.path.getsize(path) >= 24)
     time.sleep(0.2)
     yield
     time.sleep(0.5)

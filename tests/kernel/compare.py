@@ -34,7 +34,7 @@ LASTING = {
         "tcp_timeout_close",
     )
 }
-TIMEOUT = re.compile(r"^(\w+ +\d+) (\d+) ")
+TIMEOUT = re.compile(r"^((?:ipv\d +\d+ )?\w+ +\d+) (\d+) ")
 
 
 def run(packets, sysctls, helpers=None):

@@ -3,13 +3,14 @@
 import socket
 import struct
 
+from tests.kernel.flows import Flow
 from tests.kernel.observation import Entry
 
 NETLINK_NETFILTER = 12
 CT_GET = 1 << 8 | 1
 NLM_F_REQUEST = 1
 NESTED = 0x8000
-TUPLE_ORIG, STATUS, PROTOINFO, TIMEOUT, COUNTERS = 1, 3, 4, 7, (9, 10)
+TUPLE_ORIG, STATUS, PROTOINFO, TIMEOUT, COUNTERS, TUPLE_MASTER = 1, 3, 4, 7, (9, 10), 14
 ICMP, ICMPV6 = 1, 58
 PORTS = (6, 17, 47, 132, 136)  # protocols whose tuples have them, or keys
 # States of the protocols that have some, by the kind of their attribute and the kernel's number.
@@ -51,6 +52,13 @@ def _tuple(flow):
     return _attr(TUPLE_ORIG | NESTED, _attr(1 | NESTED, addresses) + _attr(2 | NESTED, proto))
 
 
+def _flow(data):
+    """The ``generator.Flow`` of a tuple, if its protocol has ports or keys."""
+    addresses, proto = (dict(_attrs(part)) for _, part in list(_attrs(data))[:2])
+    (_, src), (_, dst) = sorted(addresses.items())
+    return Flow(src, dst, proto[1][0], *(int.from_bytes(proto[number], "big") for number in (2, 3)))
+
+
 def _protocol(info):
     """State by name, and SCTP's tags, of a CTA_PROTOINFO."""
     kind, data = next(_attrs(info))
@@ -66,17 +74,28 @@ class Conntrack:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
         self._socket.bind((0, 0))
 
-    def get(self, flow):
-        """The ``Entry`` with this tuple in either direction, or None."""
+    def _ask(self, flow):
+        """The attributes of the entry with this tuple in either direction, or None."""
         family = socket.AF_INET6 if len(flow.src) == 16 else socket.AF_INET
         body = struct.pack("!BBH", family, 0, 0) + _tuple(flow)
         self._socket.send(struct.pack("IHHII", 16 + len(body), CT_GET, NLM_F_REQUEST, 1, 0) + body)
         answer = self._socket.recv(8192)
         if struct.unpack_from("H", answer, 4)[0] == 2:  # NLMSG_ERROR: there is none
             return None
-        found = dict(_attrs(answer[20 : struct.unpack_from("I", answer)[0]]))
+        return dict(_attrs(answer[20 : struct.unpack_from("I", answer)[0]]))
+
+    def get(self, flow):
+        """The ``Entry`` with this tuple in either direction, or None."""
+        found = self._ask(flow)
+        if found is None:
+            return None
         counters = tuple(
             int.from_bytes(value, "big") for direction in COUNTERS for _, value in _attrs(found[direction])
         )
         state, tags = _protocol(found[PROTOINFO]) if PROTOINFO in found else ("", None)
         return Entry(state, int.from_bytes(found[STATUS], "big"), int.from_bytes(found[TIMEOUT], "big"), tags, counters)
+
+    def master(self, flow):
+        """The ``generator.Flow`` of the entry that expected this one, or None."""
+        found = self._ask(flow)
+        return _flow(found[TUPLE_MASTER]) if found and TUPLE_MASTER in found else None

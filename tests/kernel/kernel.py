@@ -38,6 +38,16 @@ def ruleset():
     return "table inet t { chain post { type filter hook postrouting priority 350;\n" + "\n".join(rules) + "\n}\n}\n"
 
 
+def helper_rules(helpers):
+    """Commands that assign helpers, as ``Tracker`` takes them, to new connections of the families that each is for."""
+    for where, name in helpers.items():
+        protocol, _, port = where.partition("/")
+        rule = ["-p", protocol, "--dport", port, "-j", "CT", "--helper", name]
+        for program in ("iptables-legacy", "ip6tables-legacy")[:1 if name in IPV4_HELPERS else 2]:
+            for chain in ("PREROUTING", "OUTPUT"):
+                yield [program, "--wait", "-t", "raw", "-A", chain, *rule]
+
+
 def write_sysctl(name, value):
     with open(SYSCTL + name.replace(".", "/"), "w") as file:
         file.write(str(value))
@@ -104,14 +114,10 @@ class Kernel:
             write_sysctl(f"ipv4.{name}" if name.startswith("ipfrag_") else f"netfilter.{name}", value)
 
     def assign(self, helpers):
-        """Helpers for new connections, as ``Tracker`` takes them, each in the families that it is for."""
+        """Helpers for new connections, as ``Tracker`` takes them."""
         self._helpers = helpers
-        for where, name in helpers.items():
-            protocol, _, port = where.partition("/")
-            rule = ["-p", protocol, "--dport", port, "-j", "CT", "--helper", name]
-            for program in ("iptables-legacy", "ip6tables-legacy")[:1 if name in IPV4_HELPERS else 2]:
-                for chain in ("PREROUTING", "OUTPUT"):
-                    subprocess.run([program, "-t", "raw", "-A", chain, *rule], check=True)
+        for command in helper_rules(helpers):
+            subprocess.run(command, check=True)
 
     def send(self, packet):
         """What the kernel makes of a ``generator.Packet``, and when (ns since the epoch)."""

@@ -1,5 +1,6 @@
 """Functions that run in a process of their own, in a network namespace of their own."""
 
+import contextlib
 import ctypes
 import multiprocessing
 import os
@@ -17,6 +18,23 @@ def unavailable():
         if shutil.which(program) is None:
             return f"needs {program}"
     return "" if os.path.exists("/dev/net/tun") else "needs /dev/net/tun"
+
+
+@contextlib.contextmanager
+def inside(name):
+    """This thread in the namespace of a name that ip(8) gave it: a socket made there belongs there."""
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def go(namespace):
+        if libc.setns(namespace.fileno(), CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), "setns")
+
+    with open("/proc/thread-self/ns/net") as home, open(f"/run/netns/{name}") as there:
+        go(there)
+        try:
+            yield
+        finally:
+            go(home)
 
 
 def _enter(connection, function, args):

@@ -7,9 +7,18 @@ from fastct.cli.conntrack.commands import tags_of
 from fastct.export.expectations import format_expectations_proc
 from fastct.export.lines import format_connections, format_events
 from fastct.records import CTDIRS, CTSTATES, STATES, VERDICTS
+from tests.kernel.flows import Flow
 from tests.kernel.observation import Entry, Observation, expectations_of
 
 RAW = 101
+
+
+def flow_of(row):
+    """The tuple of a connection's row."""
+    size = 4 if row["l3proto"] == 4 else 16
+    ends = (row[name].tobytes()[:size] for name in ("orig_src", "orig_dst"))
+    numbers = ("l4proto", "orig_sport", "orig_dport", "icmp_type", "icmp_code", "icmp_id")
+    return Flow(*ends, *(int(row[name]) for name in numbers))
 
 
 class Subject:
@@ -28,25 +37,19 @@ class Subject:
         seen = (CTSTATES[row["ctstate"]], CTDIRS[row["ctdir"]])
         if VERDICTS[row["verdict"]] == "DROP":
             seen = ("", "")
-        return Observation(*seen, self._entry(packet.flow), self.expectations())
+        return Observation(*seen, packet.flow and self.entry(packet.flow), self.expectations())
 
     def expectations(self):
         """What is expected now."""
         return expectations_of(format_expectations_proc(self.tracker.expectations()).decode())
 
-    def _entry(self, flow):
-        if flow is None:
-            return None
-        handle = self.tracker.find(
-            flow.proto,
-            str(ip_address(flow.src)),
-            str(ip_address(flow.dst)),
-            flow.sport,
-            flow.dport,
-            type=flow.type,
-            code=flow.code,
-            id=flow.id,
-        )
+    def _find(self, flow):
+        ends = (str(ip_address(address)) for address in flow[:2])
+        return self.tracker.find(flow.proto, *ends, flow.sport, flow.dport, type=flow.type, code=flow.code, id=flow.id)
+
+    def entry(self, flow):
+        """What is known of a connection, or None."""
+        handle = self._find(flow)
         row = None if handle is None else self.tracker.get(handle)
         if row is None:
             return None
@@ -70,11 +73,7 @@ class Subject:
     def flush(self):
         """End every connection."""
         for row in self.tracker.connections():
-            size = 4 if row["l3proto"] == 4 else 16
-            ends = [str(ip_address(row[name].tobytes()[:size])) for name in ("orig_src", "orig_dst")]
-            ports = int(row["orig_sport"]), int(row["orig_dport"])
-            ids = {name: int(row[f"icmp_{name}"]) for name in ("type", "code", "id")}
-            self.tracker.delete(self.tracker.find(int(row["l4proto"]), *ends, *ports, **ids))
+            self.tracker.delete(self._find(flow_of(row)))
 
     def events(self):
         """What happened, as fastct prints it."""

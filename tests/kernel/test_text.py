@@ -115,6 +115,27 @@ def second_path(ends):
     ]
 
 
+def crossing_paths(ends):
+    """An SCTP association that both sides meet with a HEARTBEAT: the second changes no state."""
+    there, back = (*ends, 1000, 36412), (*ends[::-1], 36412, 1000)
+    return [
+        (CLIENT, p.sctp(*there, 22, [p.chunk(HEARTBEAT, bytes(8))])),
+        (SERVER, p.sctp(*back, 11, [p.chunk(HEARTBEAT, bytes(8))])),
+        (SERVER, p.sctp(*back, 11, [p.chunk(HEARTBEAT_ACK, bytes(8))])),
+        (CLIENT, p.sctp(*there, 22, [p.chunk(HEARTBEAT_ACK, bytes(8))])),
+    ]
+
+
+def picked_up(ends):
+    """A TCP connection that is met in its midst: the reply changes no state."""
+    back = ends[::-1]
+    return [
+        (CLIENT, p.tcp(*ends, 1000, 80, 100, 500, p.ACK, data=b"hello")),
+        (SERVER, p.tcp(*back, 80, 1000, 500, 105, p.ACK, data=b"hello")),
+        (CLIENT, p.tcp(*ends, 1000, 80, 105, 505, p.ACK)),
+    ]
+
+
 def both_ways(make, ends):
     """Two there, one back, one there again."""
     return [(side, make(side, ends)) for side in (CLIENT, CLIENT, SERVER, CLIENT)]
@@ -126,7 +147,9 @@ CONVERSATIONS = {
     "udplite": lambda ends: both_ways(lite, ends),
     "echo": lambda ends: both_ways(echo, ends),
     "sctp": association,
+    "tcp picked up": picked_up,
     "sctp path": second_path,
+    "sctp paths": crossing_paths,
     "pptp": lambda ends: both_ways(call, ends),
     "dccp": lambda ends: both_ways(plain(DCCP, bytes(24)), ends),
     "gre": lambda ends: both_ways(plain(p.GRE, b"\0\0\x08\0" + bytes(20)), ends),

@@ -46,6 +46,21 @@ def test_events(tracker):
     assert next(iter(xml_events(rows))).startswith('<flow type="new"><meta direction="original"><layer3 protonum="2"')
 
 
+def test_an_update_tells_no_state_that_it_left():
+    """As Linux; a listing does tell it."""
+    tracker = fastct.Tracker(seed=1, keep_events=True)
+    tracker.process_bytes([p.tcp(CLIENT, SERVER, 1000, 80, 100, 500, p.ACK, data=b"?"),
+                           p.tcp(SERVER, CLIENT, 80, 1000, 500, 101, p.ACK, data=b"!"),
+                           p.tcp(SERVER, CLIENT, 80, 1000, 501, 101, p.ACK | p.FIN)], [S, 2 * S, 3 * S], RAW)
+    events = tracker.drain_events()
+    told = [line.split(" src=")[0] for line in format_events(events, False).decode().splitlines()]
+    assert told == ["    [NEW] tcp      6 300 ESTABLISHED", " [UPDATE] tcp      6 300",
+                    " [UPDATE] tcp      6 120 FIN_WAIT"]
+    assert ["<state>" in line for line in xml_events(events)] == [True, False, True]
+    assert events["row"]["state"].tolist()[1] == 0
+    assert b" FIN_WAIT " in format_connections(tracker.connections())
+
+
 def test_proc(rows):
     assert list(proc_lines(rows))[1] == (
         "ipv6     10 tcp      6 119 SYN_SENT src=fd00:0000:0000:0000:0000:0000:0000:0001 "
