@@ -72,11 +72,12 @@ def _lock():
 
 
 def _out_of_bounds(words):
-    """What is not compared: -vv dumps memory, -h has its own words, -S breaks off at a target called standard; a
-    chain may be renamed to nothing at all, which is then what rules without a target seem to jump to.
+    """What is not compared: -vv dumps memory, -h has its own words, -S within a text of iptables-restore
+    breaks off at jumps that are not committed yet; a chain may be renamed to nothing at all, which is then what rules
+    without a target seem to jump to.
     """
     verbose = sum(word == "--verbose" or (word[:1] == "-" and word[:2] != "--" and "v" in word) for word in words)
-    pairs = ({"-E", ""}, {"standard", "-S"})
+    pairs = ({"-E", ""}, *({"-S", jump} for jump in ("standard", "-j", "-g", "--jump")))
     asides = ("-h", "--h", "--verb", "--ver", "-M", "--mod")
     return verbose > 1 or any(pair <= set(words) for pair in pairs) or any(word.startswith(asides) for word in words)
 
