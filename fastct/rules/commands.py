@@ -74,9 +74,9 @@ class CommandLine(Parser):
     def _command(self, letter, beside=""):
         if self.invert:
             raise Failure("unexpected '!' flag")
-        for other in self.commands:
-            if other not in beside:
-                raise Failure(f"Cannot use -{letter} with -{other.upper()}")
+        others = [other for other in self.commands if other not in beside]
+        if others:
+            raise Failure(f"Cannot use -{letter} with -{max(others, key='LZSz'.find).upper()}")
         self.commands.append(letter)
 
     def _number(self):

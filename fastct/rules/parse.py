@@ -23,8 +23,9 @@ RULE_OPTIONS = (
 )
 # iptables 1.8.9 takes these arguments for the word that stands last, even where that is ``-plo`` or ``--src=…``.
 WHOLE_WORD = "psdjio"
-# A protocol's own match comes with it: ``-p tcp --dport`` needs no ``-m tcp``.
-IMPLIED = {1: "icmp", 58: "icmp6", 6: "tcp", 17: "udp", 33: "dccp", 132: "sctp", 136: "udplite", 50: "esp", 51: "ah",
+# A protocol's own match comes with it: ``-p tcp --dport`` needs no ``-m tcp``. That of MOBILITY does by one name only.
+MOBILITY = 135
+IMPLIED = {1: "icmp", 58: "icmp6", 6: "tcp", 17: "udp", 33: "dccp", 132: "sctp", 50: "esp", 51: "ah",
            108: "ipcomp", 135: "mh"}
 # Protocols that IPv6 has as extension headers: no packet has one of these in the end.
 HEADERS6 = (0, 43, 44, 51, 60)
@@ -49,7 +50,7 @@ class Parser:
         self.matches, self.target = [], None
         self.jump, self.goto = "", False
         self.counters = None
-        self.protocol_given = False
+        self.implies = False        # whether the protocol brings its own match along
         self.invert = False
         self.seen = set()           # letters of the options so far that may be given once
         self.warnings = []
@@ -79,7 +80,7 @@ class Parser:
 
     def _unknown(self, found):
         """An option that is none: the protocol's own match may know it."""
-        name = IMPLIED.get(self.header.protocol) if self.protocol_given else None
+        name = IMPLIED.get(self.header.protocol) if self.implies else None
         extension = MATCHES.get((name, self.family))
         if extension is not None and extension not in self._known:
             self._use(extension, self.matches)
@@ -107,7 +108,7 @@ class Parser:
     def _p(self, argument):
         self._header("p", "protocol")
         self.header.protocol = names.protocol(argument)
-        self.protocol_given = True
+        self.implies = self.header.protocol != MOBILITY or argument.lower() == "mh"
         inverted = "protocol" in self.header.inverted
         if self.header.protocol == 0 and inverted:
             raise Failure("rule would never match protocol", word=argument)

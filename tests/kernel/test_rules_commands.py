@@ -26,6 +26,8 @@ SHARED = os.environ.get("FASTCT_SHARED")
 TOGETHER = 250          # command lines in one namespace
 NAMES = {4: "iptables", 6: "ip6tables"}
 VERSION = "v1.8.9 (legacy)"
+# Errors about what is not in the file: the machine's ipsets and names of hosts, an extension no kernel has any more.
+ELSEWHERE = ("Set ", "localhost", "Extension ULOG")
 
 
 def unavailable():
@@ -70,9 +72,14 @@ def _lock():
 
 
 def _out_of_bounds(words):
-    """What is not compared: -vv dumps memory, -h has its own words, -S breaks off at a target called standard."""
+    """What is not compared: -vv dumps memory, -h has its own words, -S within a text of iptables-restore
+    breaks off at jumps that are not committed yet; a chain may be renamed to nothing at all, which is then what rules
+    without a target seem to jump to.
+    """
     verbose = sum(word == "--verbose" or (word[:1] == "-" and word[:2] != "--" and "v" in word) for word in words)
-    return verbose > 1 or {"standard", "-S"} <= set(words) or any(word.startswith(("-h", "--h", "--verb", "--ver", "-M", "--mod")) for word in words)
+    pairs = ({"-E", ""}, *({"-S", jump} for jump in ("standard", "-j", "-g", "--jump")))
+    asides = ("-h", "--h", "--verb", "--ver", "-M", "--mod")
+    return verbose > 1 or any(pair <= set(words) for pair in pairs) or any(word.startswith(asides) for word in words)
 
 
 def _compare(seed, family, count):
@@ -125,6 +132,6 @@ def test_rulesets_of_others():
     different = []
     for path, family in rulesets():
         got, wanted = isolated(_loads, path, family)
-        if got != wanted:
+        if got != wanted and not any(text in wanted[0][1] for text in ELSEWHERE):
             different.append((path.name, got, wanted))
     assert different == []

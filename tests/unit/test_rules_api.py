@@ -4,6 +4,7 @@ import io
 import json
 import re
 import shlex
+from functools import partial
 
 import pytest
 
@@ -50,7 +51,8 @@ def test_rules_come_and_go(ruleset, web):
     web.append("-s 10.0.0.0/8 -j ACCEPT")
     web.insert("-s 1.1.1.1,2.2.2.2 -j DROP")
     web.replace(3, "-j RETURN")
-    assert web.text() == "-N IN_WEB\n-A IN_WEB -s 2.2.2.2/32 -j DROP\n-A IN_WEB -s 1.1.1.1/32 -j DROP\n-A IN_WEB -j RETURN"
+    assert web.text().split("\n") == ["-N IN_WEB", "-A IN_WEB -s 2.2.2.2/32 -j DROP", "-A IN_WEB -s 1.1.1.1/32 -j DROP",
+                                      "-A IN_WEB -j RETURN"]
     assert (web.find("-s 1.1.1.1/32 -j DROP"), web.find("-j DROP"), web.find("-j REJECT")) == (2, None, None)
     web.delete(1)
     web.delete("-j RETURN")
@@ -114,6 +116,9 @@ def test_an_error_says_where(text, line, column, token):
 
 # -- recorded answers, and files of others
 
+COLUMNS = (("save", "-S", 1), ("list_nv", "-nvL", 2), ("list_n", "-nL", 2), ("list", "-L", 2))
+
+
 def test_recorded_rules():
     for vector in json.loads(shared("vectors/iptables_rules.json").read_text()):
         ruleset = model.Ruleset(vector["family"])
@@ -125,7 +130,7 @@ def test_recorded_rules():
         if outcome.status:
             assert outcome.err.strip() == vector["error"].strip(), vector
             continue
-        for column, words, above in (("save", "-S", 1), ("list_nv", "-nvL", 2), ("list_n", "-nL", 2), ("list", "-L", 2)):
+        for column, words, above in COLUMNS:
             lines = iptables([*table, words, vector["chain"]], ruleset).out.split("\n")
             assert lines[above:-1] == vector[column], vector
 
@@ -162,7 +167,7 @@ def steps():
 
 
 def shell(line, ruleset):
-    """What a line of the transcript prints: programs one after another, with ``printf … |`` in front or ``| head -n``."""
+    """What a line of the transcript prints: programs one after another, ``printf … |`` before, ``| head`` behind."""
     said = ""
     for command in re.split(r"; (?=iptables|echo)", line):
         command, _, head = command.partition(" | head -")
@@ -173,10 +178,9 @@ def shell(line, ruleset):
             continue
         if pipe:
             text = shlex.split(text)[-1].replace("\\n", "\n")
-        program = {"iptables-legacy": lambda: iptables(words[1:], ruleset),
-                   "iptables-legacy-save": lambda: iptables_save(words[1:], ruleset),
-                   "iptables-legacy-restore": lambda: iptables_restore(words[1:], ruleset, io.StringIO(text))}[words[0]]
-        outcome = program()
+        program = {"iptables-legacy": iptables, "iptables-legacy-save": iptables_save,
+                   "iptables-legacy-restore": partial(iptables_restore, standard_input=io.StringIO(text))}[words[0]]
+        outcome = program(words[1:], ruleset)
         out = "".join(outcome.out.splitlines(keepends=True)[:int(head) if head else None])
         said += outcome.err + out
     return said

@@ -197,10 +197,10 @@ def test_save_writes_tables_in_the_order_of_linux():
     ("-A INPUT\n", "iptables-restore: line 1 failed\n", 1),
     ("*filter\n-A no\nCOMMIT\n", "iptables-restore: line 2 failed\n", 1),
     ("*filter\n-A INPUT -m tcp\nCOMMIT\n", "iptables-restore: line 3 failed\n", 1),
-    ("*filter\n:INPUT X\nCOMMIT\n", "iptables-restore v1.8.9 (legacy): Can't set policy `X' on `INPUT' line 2: Bad policy "
-     "name\n", 1),
-    ("*filter\nx\n", "Bad argument `x'\nError occurred at line: 2\nTry `iptables-restore -h' or 'iptables-restore --help' "
-     "for more information.\n", 2),
+    ("*filter\n:INPUT X\nCOMMIT\n",
+     "iptables-restore v1.8.9 (legacy): Can't set policy `X' on `INPUT' line 2: Bad policy name\n", 1),
+    ("*filter\nx\n", "Bad argument `x'\nError occurred at line: 2\n"
+     "Try `iptables-restore -h' or 'iptables-restore --help' for more information.\n", 2),
     ("*filter\n-6 -A no\n-4 -A INPUT\nCOMMIT\n", "", 0),
 ])
 def test_restore_says_what_it_minds(text, err, status):

@@ -94,9 +94,7 @@ def _byte_text(octets):
 
 
 def _credit(period):
-    if period > 0xFFFFFFFFFFFFFFFF // CREDITS:
-        return period // SCALE * CREDITS & 0xFFFFFFFFFFFFFFFF
-    return period * CREDITS // SCALE
+    return period * CREDITS // SCALE & 0xFFFFFFFFFFFFFFFF
 
 
 @by_family("hashlimit")
