@@ -42,6 +42,7 @@ cdef struct engine_t:
     packet_t batch[BATCH]
     template_t template                   # what packets are given before they are tracked, unless a rule says otherwise
     program_t* rules[8]                   # by IP version, 4 or 6; NULL: none
+    uint32_t memo_base[8]                 # by IP version: no connection has a memo from here on, once there were rules
     uint8_t ruled                         # there are some
     path_t* taken                         # the path that the latest packet took; NULL: ``run`` says what became of it
     run_t run

@@ -81,7 +81,6 @@ cdef enum:
     DECIDED_WIRE = 3
     DECIDED_HELPER = 4
     DECIDED_ROUTE = 5
-    DECIDED_RULES = 6        # from here on, the counters of the rules
 
 
 # ---- one packet
@@ -299,9 +298,7 @@ cdef void ruled_row(const engine_t* e, const packet_t* p, packet_row_t* row) noe
     row.mark = e.taken.mark if e.taken != NULL else e.run.mark
     row.verdict = verdict - RULE_ACCEPT
     if decided != NOWHERE:
-        row.decided = DECIDED_RULES + decided
-        if p.ip_version == 6 and e.rules[4] != NULL:
-            row.decided += e.rules[4].n_counters
+        row.decided = e.rules[p.ip_version].deciders[decided]
     elif verdict != RULE_ACCEPT:
         row.decided = DECIDED_ROUTE
 

@@ -14,6 +14,7 @@ cdef class Engine:
     cdef Program _ipv4       # tables in use
     cdef Program _ipv6
     cdef Routes _routes
+    cdef int _attach(self, int family, Program program, Program before) except -1
     cdef uint8_t _policy(self, dict timeouts) except? 255
     cdef object _sorted(self)
     cdef extra_t* _extra_of(self, uint64_t handle) except? NULL

@@ -53,6 +53,7 @@ from fastct.engine cimport (
 )
 from fastct.records cimport conn_row_t, expect_row_t, packet_row_t
 from fastct.rules.compiled cimport Program
+from fastct.rules.memory cimport MEMO_BASE_MAX, memory_forget_all
 from fastct.rules.route cimport Routes
 from fastct.wire.bytes cimport swap32
 from fastct.wire.packet cimport PROTO_SCTP, hash_key_t, packet_t
@@ -176,12 +177,31 @@ cdef class Engine:
 
     def rules(self, Program ipv4, Program ipv6, Routes routes not None):
         """The tables that packets run through from now on; None: no tables of that family. Connections stay."""
+        self._attach(4, ipv4, self._ipv4)
+        self._attach(6, ipv6, self._ipv6)
         self._ipv4, self._ipv6, self._routes = ipv4, ipv6, routes      # they live as long as they are in use
-        self.e.rules[4] = &ipv4.g if ipv4 is not None else NULL
-        self.e.rules[6] = &ipv6.g if ipv6 is not None else NULL
+        self.e.taken = NULL
         self.e.ruled = ipv4 is not None or ipv6 is not None
         self.e.run.ct = &self.e.ct
         self.e.run.routes = &routes.r
+
+    cdef int _attach(self, int family, Program program, Program before) except -1:
+        """Have packets of a family run through a program; what connections remember of the one before is void."""
+        cdef uint64_t base = 1
+        if program is before:
+            return 0
+        if before is not None:
+            base = <uint64_t>before.g.memory.base + before.g.memory.n_memos
+        elif self.e.memo_base[family]:
+            base = self.e.memo_base[family]
+        if base > MEMO_BASE_MAX:
+            memory_forget_all(&self.e.ct)
+            base = 1
+        self.e.memo_base[family] = <uint32_t>base
+        if program is not None:
+            program.g.memory.base = <uint32_t>base
+        self.e.rules[family] = &program.g if program is not None else NULL
+        return 0
 
     cdef uint8_t _policy(self, dict timeouts) except? 255:
         """Number of a timeout policy; there is one for each different set of timeouts."""

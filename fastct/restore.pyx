@@ -300,6 +300,7 @@ cdef fault_t take_record(const loading_t* loading, const conn_image_t* image, co
         return BAD_TUPLE
     c.key = p.key                # of IPv6, the digest of the addresses under this key
     c.extra = NO_EXTRA
+    c.memo = 0                   # paths are of rules, which a snapshot does not have
     if table_find(&e.ct.table, &p) != NO_SLOT:
         return TWICE
     if loading.placed:

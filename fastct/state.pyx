@@ -158,6 +158,7 @@ cdef void fill_block(const ct_t* ct, uint32_t begin, uint32_t end, conn_image_t*
                 image.place = <uint8_t>lowest_bit(used)
                 slot = line.slot[image.place]
                 image.conn = t.conns[slot]
+                image.conn.memo = 0
                 image.start_ns = t.start_ns[slot]
                 if image.conn.key.l3proto == 6:
                     addr6[counts[0]] = t.addr6[slot]

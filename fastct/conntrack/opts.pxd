@@ -37,7 +37,9 @@ cdef enum:
     OPT_FRAG6_TIMEOUT = 41
     OPT_FRAG6_HIGH_THRESH = 42
     OPT_FRAG6_LOW_THRESH = 43
-    OPT_COUNT = 44
+    # what is for another host is sent on
+    OPT_IP_FORWARD = 44
+    OPT_COUNT = 45
 
 cdef struct ct_opts_t:
     uint32_t value[OPT_COUNT]

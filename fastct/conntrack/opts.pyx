@@ -45,6 +45,7 @@ _ROWS = (
     ("frag6_timeout", OPT_FRAG6_TIMEOUT, 60, 0, SECONDS_MAX),
     ("frag6_high_thresh", OPT_FRAG6_HIGH_THRESH, 4 << 20, 0, 0x7FFFFFFF),
     ("frag6_low_thresh", OPT_FRAG6_LOW_THRESH, 3 << 20, 0, 0x7FFFFFFF),  # no effect, in Linux neither
+    ("ip_forward", OPT_IP_FORWARD, 1, 0, 1),
     ("ipfrag_time", OPT_IPFRAG_TIME, 30, 0, SECONDS_MAX),
     ("ipfrag_high_thresh", OPT_IPFRAG_HIGH_THRESH, 4 << 20, 0, 0x7FFFFFFF),
     ("ipfrag_low_thresh", OPT_IPFRAG_LOW_THRESH, 3 << 20, 0, 0x7FFFFFFF),
@@ -63,8 +64,8 @@ PREFIX = "nf_conntrack_"
 
 
 def full_name(name):
-    """Linux' name of a row's setting: those of IP's own reassembly are not conntrack's."""
-    return name if name.startswith("ipfrag_") else PREFIX + name
+    """Linux' name of a row's setting: those of IP itself are not conntrack's."""
+    return name if name.startswith("ip") else PREFIX + name
 
 
 SYSCTLS = {full_name(row[0]): row[2] for row in _ROWS if row[0]}

@@ -109,9 +109,9 @@ class _Compiler:
         for number, rule in enumerate(chain.rules, 1):
             self._rule(table, rule)
             self.names.append(f"{table.name}/{chain.name}/{number}")
-            self.counts.append((rule.counters.packets, rule.counters.bytes))
+            self.counts.append(rule.counters)
         if policy:
-            self.policies.append((f"{table.name}/{chain.name}/policy", (chain.counters.packets, chain.counters.bytes)))
+            self.policies.append((f"{table.name}/{chain.name}/policy", chain.counters))
             self.base[HOOK_NUMBERS[chain.name], TABLE_NUMBERS[table.name, chain.name]] = self.numbers[table.name, chain.name]
 
     def _extension(self, use, out, rule):
@@ -138,14 +138,13 @@ class _Compiler:
         self.rules.append((first, len(out.tests), verdict, work, chain))
 
 
-def compile_ruleset(ruleset: Ruleset, forwards=True, memo_base=1) -> Program:
-    """The program of a ruleset; counters begin with those of the model."""
+def compile_ruleset(ruleset: Ruleset) -> Program:
+    """The program of a ruleset; counters begin with those of the model, which ``Program.sync`` brings up to date."""
     compiler = _Compiler(ruleset)
     compiler.run()
     names = compiler.names + [name for name, _ in compiler.policies]
     counts = compiler.counts + [count for _, count in compiler.policies]
-    return Program(ruleset.family, compiler.chains, compiler.rules, compiler.ops, compiler.base, names, counts,
-                   forwards=forwards, memo_base=memo_base)
+    return Program(ruleset.family, compiler.chains, compiler.rules, compiler.ops, compiler.base, names, counts)
 
 
 __all__ = ["Assembler", "TABLES", "compile_ruleset", "halves"]

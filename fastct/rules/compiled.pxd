@@ -162,10 +162,10 @@ cdef struct program_t:
     op_t* ops
     chain_t* chains
     counters_t* counters
+    uint32_t* deciders       # of each counter: the number of its name in the run
     uint32_t base[HOOKS][TABLES]      # chain of a table at a hook, or NOWHERE
     uint8_t has_raw
     uint8_t has_nat
-    uint8_t forwards         # packets that are for somebody else go on
     uint16_t status_asked    # IPS_* bits that a condition looks at
     uint8_t connmark_asked   # marks of connections matter to a rule
     memory_t memory
@@ -211,6 +211,7 @@ cdef class OpKind:
 cdef class Program:
     cdef program_t g
     cdef readonly list names
+    cdef list _counts
     cdef list _kept
     cdef dict _shared
 

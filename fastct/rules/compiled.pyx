@@ -61,20 +61,21 @@ cdef class Program:
         (hook, table) to the number of a chain.
     names : list of str
         Of counters: "filter/INPUT/1", "filter/INPUT/policy".
-    counts : sequence of (packets, bytes)
-        What counters begin with.
+    counts : list
+        Objects with ``packets`` and ``bytes``: what counters begin with, and where ``sync`` puts them.
     """
 
-    def __cinit__(self, int family, chains, rules, ops, dict base, list names, counts, bint forwards=True,
-                  uint32_t memo_base=1, int status_asked=0):
+    def __cinit__(self, int family, chains, rules, ops, dict base, list names, list counts,
+                  int status_asked=0, bint connmark_asked=True):
         cdef program_t* g = &self.g
-        g.family, g.forwards, g.status_asked = family, forwards, status_asked
+        g.family, g.status_asked, g.connmark_asked = family, status_asked, connmark_asked
         g.n_chains, g.n_rules, g.n_ops, g.n_counters = len(chains), len(rules), len(ops), len(names)
         g.chains = <chain_t*>_room(g.n_chains, sizeof(chain_t))
         g.rules = <rule_t*>_room(g.n_rules, sizeof(rule_t))
         g.ops = <op_t*>_room(g.n_ops, sizeof(op_t))
         g.counters = <counters_t*>_room(g.n_counters, sizeof(counters_t))
-        self.names = names
+        g.deciders = <uint32_t*>_room(g.n_counters, sizeof(uint32_t))
+        self.names, self._counts = names, counts
         self._kept = []
         self._shared = {}
         memset(g.base, 0xFF, sizeof(g.base))
@@ -85,9 +86,9 @@ cdef class Program:
         self._set_chains(chains)
         self._set_ops(ops)
         self._set_rules(rules)
-        for i, (packets, octets) in enumerate(counts):
-            g.counters[<int>i].packets, g.counters[<int>i].bytes = packets, octets
-        memory_init(&g.memory, memo_base)
+        for i, count in enumerate(counts):
+            g.counters[<int>i].packets, g.counters[<int>i].bytes = count.packets, count.bytes
+        memory_init(&g.memory)
 
     def _set_chains(self, chains):
         cdef uint32_t i, policies = self.g.n_rules
@@ -140,11 +141,20 @@ cdef class Program:
         free(self.g.rules)
         free(self.g.ops)
         free(self.g.counters)
+        free(self.g.deciders)
 
-    @property
-    def memo_next(self):
-        """Beyond all memos that connections have from this program."""
-        return self.g.memory.base + self.g.memory.n_memos
+    def number(self, dict numbers):
+        """Number the rules and policies for the column ``decided``: by name, and new ones behind those there are."""
+        cdef uint32_t i
+        for i, name in enumerate(self.names):
+            self.g.deciders[i] = numbers.setdefault(name, len(numbers))
+
+    def sync(self):
+        """Bring the objects that counters began with up to date."""
+        cdef uint32_t i
+        memory_fold(&self.g.memory, self.g.counters)
+        for i, count in enumerate(self._counts):
+            count.packets, count.bytes = self.g.counters[i].packets, self.g.counters[i].bytes
 
     def counters(self):
         """Packets and bytes of each rule and policy: uint64 array of shape (len(names), 2)."""

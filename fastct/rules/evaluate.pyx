@@ -15,6 +15,7 @@ cimport cython
 
 from fastct.conntrack.conn cimport IPS_DST_NAT_DONE, IPS_SRC_NAT_DONE, conn_t
 from fastct.conntrack.core cimport CT_STATE_ESTABLISHED
+from fastct.conntrack.opts cimport OPT_IP_FORWARD
 from fastct.rules.connmark cimport connmark, connmark_set
 from fastct.rules.memory cimport memory_keep, path_class, path_marks, time_to_live
 from fastct.rules.compiled cimport (
@@ -253,7 +254,7 @@ cdef bint route(run_t* run) noexcept nogil:
     if run.destination.type != ROUTE_UNICAST:
         run.way = WAY_INPUT
         return True
-    if not run.program.forwards:
+    if not run.ct.opts.value[OPT_IP_FORWARD]:
         run.p.reason = Reason.not_forwarded
     elif run.ttl <= 1:
         run.p.reason = Reason.ttl_exceeded

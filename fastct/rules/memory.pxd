@@ -9,9 +9,13 @@ from fastct.rules.connmark cimport connmark
 from fastct.rules.compiled cimport counters_t, memory_t, path_t, program_t, run_t
 from fastct.wire.packet cimport packet_t
 
-cdef int memory_init(memory_t* m, uint32_t base) except -1
+cdef enum:
+    MEMO_BASE_MAX = 0xFFC00000       # beyond it, numbers begin again: more than MEMOS_MAX are left
+
+cdef int memory_init(memory_t* m) except -1
 cdef void memory_free(memory_t* m) noexcept
 cdef void memory_fold(memory_t* m, counters_t* counters) noexcept nogil
+cdef void memory_forget_all(ct_t* ct) noexcept nogil
 cdef void memory_keep(run_t* run, conn_t* c, int direction) noexcept nogil
 
 

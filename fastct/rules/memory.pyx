@@ -4,6 +4,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy, memset
 
 from fastct.conntrack.conn cimport conn_t
+from fastct.conntrack.core cimport ct_t
 from fastct.rules.compiled cimport (
     MEMOS_MAX,
     NO_PATH,
@@ -22,8 +23,8 @@ cdef enum:
     MEMO_SLOTS = 2 * MEMOS_MAX
 
 
-cdef int memory_init(memory_t* m, uint32_t base) except -1:
-    """=> ``base``: beyond all memos that connections may still have."""
+cdef int memory_init(memory_t* m) except -1:
+    """=> ``m.base`` is to be set: beyond all memos that connections may still have."""
     m.paths = <path_t*>calloc(PATHS_MAX, sizeof(path_t))
     m.tails = <tail_t*>calloc(PATHS_MAX, sizeof(tail_t))
     m.memos = <memo_t*>calloc(MEMOS_MAX, sizeof(memo_t))
@@ -33,7 +34,7 @@ cdef int memory_init(memory_t* m, uint32_t base) except -1:
         memory_free(m)
         raise MemoryError
     m.n_paths = m.n_memos = 1
-    m.base = base
+    m.base = 1
     return 0
 
 
@@ -62,11 +63,21 @@ cdef void memory_fold(memory_t* m, counters_t* counters) noexcept nogil:
         path.packets = path.bytes = 0
 
 
+cdef void memory_forget_all(ct_t* ct) noexcept nogil:
+    """Have no connection remember anything: numbers may be used again after that."""
+    cdef uint32_t slot
+    for slot in range(ct.table.slots_used):
+        ct.table.conns[slot].memo = 0
+
+
 cdef void forget(run_t* run) noexcept nogil:
     """Forget all paths: the memory is full."""
     cdef memory_t* m = &run.program.memory
     memory_fold(m, run.program.counters)
     m.base += m.n_memos
+    if m.base > MEMO_BASE_MAX:
+        memory_forget_all(run.ct)
+        m.base = 1
     m.n_paths = m.n_memos = 1
     memset(m.path_index, 0, PATH_SLOTS * sizeof(uint32_t))
     memset(m.memo_index, 0, MEMO_SLOTS * sizeof(uint32_t))

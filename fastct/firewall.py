@@ -1,0 +1,136 @@
+"""The rules of a tracker: rulesets for people on one side, the programs that packets run through on the other.
+
+    text, file, Ruleset ► Firewall ─► LiveRuleset  what people read and change
+                                   └► Program      what the engine runs; a change makes another, and counters go along
+"""
+import os
+
+from fastct.errors import ConfigError, RuleError
+from fastct.records import DECIDERS
+from fastct.rules.compile import compile_ruleset
+from fastct.rules.route import Routes
+from fastct.rules.ruleset import Ruleset
+
+FAMILIES = (4, 6)
+
+
+class LiveRuleset(Ruleset):
+    """A ruleset that packets run through: its counters count, and a change takes effect with the next packet.
+
+    Connections stay as they are when it changes, and so do the counters of rules that stay.
+    """
+
+    def __init__(self, family, firewall):
+        super().__init__(family)
+        self._firewall = firewall
+
+    def table(self, name):
+        """The Table of that name, its counters as of now. Raises KeyError."""
+        self._firewall.sync()
+        return super().table(name)
+
+    def change(self, name, change):
+        """As ``Ruleset.change``; packets run through the changed table from then on."""
+        self._firewall.sync()
+        before = self.model.tables.get(name)
+        super().change(name, change)
+        try:
+            self._firewall.swap(self.family)
+        except RuleError:
+            self.model.tables[name] = before
+            raise
+
+    def replace(self, other):
+        """Have packets run through all tables of another ruleset, at once."""
+        before = self.model.tables
+        super().replace(other)
+        try:
+            self._firewall.swap(self.family)
+        except RuleError:
+            self.model.tables = before
+            raise
+
+    def text(self, counters=False, when=None):
+        """The text of iptables-save, counters as of now."""
+        self._firewall.sync()
+        return super().text(counters, when)
+
+
+def ruleset_of(rules, family):
+    """The Ruleset of a file's path, or one as it is. Raises RuleError, ConfigError."""
+    if isinstance(rules, Ruleset):
+        if rules.family != family:
+            raise ConfigError(f"rules: expected a ruleset for IPv{family}")
+        return rules
+    try:
+        return Ruleset.load(os.fspath(rules), family)
+    except OSError as error:
+        raise ConfigError(f"cannot read {rules}: {(error.strerror or str(error)).lower()}") from None
+
+
+class Firewall:
+    """What a tracker runs packets through.
+
+    Parameters
+    ----------
+    engine : Engine
+    rules, rules6 : str, os.PathLike, Ruleset or None
+        iptables' and ip6tables' rules; None: no tables.
+    local, interfaces, routes
+        As for ``Routes``.
+
+    Attributes
+    ----------
+    rulesets : dict
+        LiveRuleset by family.
+    deciders : list of str
+        The words behind the column ``decided``: DECIDERS, then rules and policies.
+    """
+
+    def __init__(self, engine, rules=None, rules6=None, *, local=(), interfaces=(), routes=()):
+        self._engine = engine
+        self._routes = Routes(local, interfaces, routes)
+        self._programs = dict.fromkeys(FAMILIES)
+        self._numbers = {name: number for number, name in enumerate(DECIDERS)}
+        self.rulesets = {family: LiveRuleset(family, self) for family in FAMILIES}
+        for family, given in zip(FAMILIES, (rules, rules6), strict=True):
+            if given is not None:
+                self.rulesets[family].replace(ruleset_of(given, family))
+
+    @property
+    def deciders(self):
+        """The words behind the column ``decided``."""
+        return list(self._numbers)
+
+    @property
+    def interfaces_named(self):
+        """Names of interfaces that rules ask for and that no packet has, sorted."""
+        known = self._routes.interfaces
+        asked = set()
+        for ruleset in self.rulesets.values():
+            for table in ruleset.model.tables.values():
+                for chain in table.chains.values():
+                    for rule in chain.rules:
+                        asked |= {rule.header.in_interface, rule.header.out_interface}
+        return sorted(name for name in asked - {""} if not _matches(name, known))
+
+    def sync(self):
+        """Bring the rulesets' counters up to date."""
+        for program in self._programs.values():
+            if program is not None:
+                program.sync()
+
+    def swap(self, family):
+        """Compile a family's ruleset, and run packets through it from now on."""
+        program = None
+        if self.rulesets[family].model.tables:
+            program = compile_ruleset(self.rulesets[family].model)
+            program.number(self._numbers)
+        self._programs[family] = program
+        self._engine.rules(self._programs[4], self._programs[6], self._routes)
+
+
+def _matches(name, known):
+    if name.endswith("+"):
+        return any(each.startswith(name[:-1]) for each in known if each)
+    return name in known
