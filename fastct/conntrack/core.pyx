@@ -53,10 +53,9 @@ from fastct.conntrack.extra cimport NO_EXTRA, extra_t, extras_free, extras_init,
 from fastct.conntrack.helper cimport help_add, help_t, helper_for, helper_rows, helper_run
 from fastct.conntrack.helpers.pptp cimport pptp_forget_keys, pptp_t
 from fastct.conntrack.keymap cimport NO_CALL, keymap_find, keymap_free, keymap_init
-from fastct.conntrack.l4proto cimport l4_end, l4_new, l4_packet
+from fastct.conntrack.l4proto cimport l4_end, l4_new, l4_packet, l4_untold
 from fastct.conntrack.log cimport log_free, log_init, log_row
 from fastct.conntrack.opts cimport OPT_EXPECT_MAX, OPT_MAX, ct_opts_t
-from fastct.conntrack.sctp cimport sctp_untold
 from fastct.conntrack.table cimport (
     SWEEP_BATCH,
     table_find,
@@ -81,7 +80,7 @@ from fastct.conntrack.verdict cimport (
 )
 from fastct.records cimport conn_row_t, event_row_t
 from fastct.wire.bytes cimport load_u32, swap16
-from fastct.wire.packet cimport PROTO_GRE, PROTO_SCTP, PROTO_TCP, packet_t
+from fastct.wire.packet cimport PROTO_GRE, PROTO_TCP, packet_t
 from fastct.wire.reason cimport Reason
 from fastct.wire.tuples cimport tuple_ids4
 
@@ -231,9 +230,12 @@ cdef void advance(ct_t* ct, packet_t* p, uint32_t slot, ct_result_t* r) noexcept
         events |= EVENT_REPLY
     entry(r, c, ct_number(ct, c), state, direction)
     if cython.unlikely(c.flags & CONN_HELPED):
+        ct.extras.items[c.extra].events |= <uint8_t>events
         if not help_read(ct, p, slot, r):
             return
+        events = untold(ct, c)
     if cython.unlikely(verdict == CT_KILL):
+        c.status &= ~<uint32_t>IPS_SEEN_REPLY        # there was none before, and Linux notes it when all is over
         ct_destroy(ct, slot, ct.now, END_RESET)
     elif events and ct.keep_events:
         log_update(ct, slot, events)
@@ -357,8 +359,7 @@ cdef bint help_read(ct_t* ct, packet_t* p, uint32_t slot, ct_result_t* r) noexce
        no room. ``r`` and ``p.reason`` say so.
     """
     cdef help_t h
-    cdef bint passes = True
-    cdef int i
+    cdef int i, passes
     if not helper_input(ct, p, slot, r, &h):
         return True
     passes = helper_run(&h)
@@ -481,10 +482,18 @@ cdef inline void call_id(ct_t* ct, packet_t* p, const ends_t* ends, uint16_t src
     tuple_ids4(p, load_u32(ends.src), load_u32(ends.dst), src_id, ends.dport, &ct.table.secret)
 
 
+cdef uint32_t untold(ct_t* ct, conn_t* c) noexcept nogil:
+    """Events of packets that did not get through, to be told now."""
+    cdef uint32_t events = l4_untold(c)
+    if c.flags & CONN_HELPED:
+        events |= ct.extras.items[c.extra].events
+        ct.extras.items[c.extra].events = 0
+    return events
+
+
 cdef void ct_icmp_error(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
     """An ICMP error: RELATED to the connection of the packet it quotes, which it neither refreshes nor counts."""
-    cdef uint32_t slot = find_live(ct, p, ct.now)
-    cdef uint32_t events
+    cdef uint32_t events, slot = find_live(ct, p, ct.now)
     cdef conn_t* c
     if slot == NO_SLOT:
         p.reason = Reason.icmp_error_unknown
@@ -495,10 +504,9 @@ cdef void ct_icmp_error(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
         return
     c = &ct.table.conns[slot]
     entry(r, c, ct_number(ct, c), CT_STATE_RELATED, DIR_REPLY if p.self_inverse else conn_direction(c, p.flip))
-    if c.key.l4proto == PROTO_SCTP:
-        events = sctp_untold(c)
-        if events and ct.keep_events:
-            log_update(ct, slot, events)
+    events = untold(ct, c)
+    if events and ct.keep_events:
+        log_update(ct, slot, events)
 
 
 # ---- the end

@@ -23,6 +23,7 @@ cdef struct extra_t:
     uint8_t labels[16]
     uint8_t has_labels
     uint8_t helper           # index into records.HELPERS, 0: none
+    uint8_t events           # EVENT_* of packets that the helper dropped: told with the next one
     uint8_t policy           # number of its timeout policy, if it has one
     uint64_t state[HELPER_WORDS]            # the helper's own
     uint32_t free            # next free one

@@ -48,8 +48,6 @@ def _line(row):
              _ports(row, row["mask_sport"], 0xFFFF),
              f"master-src={_address(row, 'master_src')} master-dst={_address(row, 'master_dst')}",
              f"sport={row['master_sport']} dport={row['master_dport']}"]
-    if row["zone"]:
-        parts.append(f"zone={row['zone']}")
     if row["flags"]:
         parts.append(_flags(row))
     parts.append(f"class={row['kind']} helper={HELPERS[row['helper']]}")

@@ -5,7 +5,8 @@
     conntrack -E        [NEW] udp      17 30 src=.. dst=.. sport=.. dport=.. [UNREPLIED] src=.. ..
 
 With accounting on (``nf_conntrack_acct=1``), since fastct always counts. An event shows no ``use=``, a mark only
-if it is not zero, counters only at DESTROY, and there no timeout that has run out.
+if it is not zero, counters only at DESTROY, and there no helper and no
+timeout that has run out.
 """
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport strlen
@@ -167,7 +168,8 @@ cdef char* put_event(char* out, const event_row_t* event, int style) noexcept no
         out = put_pair(out, b"mark=", 5, row.mark)
     if row.zone:
         out = put_pair(out, b"zone=", 5, row.zone)
-    out = put_word(out, _helpers[row.helper])
+    if not destroy:
+        out = put_word(out, _helpers[row.helper])
     if style & STYLE_ID:
         out = put_pair(out, b"id=", 3, <uint32_t>row.conn)
     (out - 1)[0] = c"\n"  # conntrack cuts the blank that ends every part

@@ -10,6 +10,7 @@ from ipaddress import ip_address
 
 from fastct.conntrack.opts import SYSCTLS
 from fastct.export.fields import ASSURED, FAMILY_NAMES, FAMILY_NUMBERS, GRE, ICMP, SEEN_REPLY, protocol_of, state_of
+from fastct.export.statistics import linux_stats
 
 DCCP = 33
 GRE_TIMEOUTS = ("nf_conntrack_gre_timeout", "nf_conntrack_gre_timeout_stream")
@@ -18,7 +19,7 @@ REQUEST_OF_REPLY = {0: 8, 8: 0, 13: 14, 14: 13, 15: 16, 16: 15, 17: 18, 18: 17, 
 STATISTICS = (
     ("entries", "live"), (" clashres", None), ("found", None), ("new", None), ("invalid", "invalid"), ("ignore", None),
     ("delete", None), ("chainlength", None), ("insert", None), ("insert_failed", "full"), ("drop", "full"),
-    ("early_drop", "evicted"), ("icmp_error", "reason_icmp_error_unknown"), (" expect_new", "expect_new"),
+    ("early_drop", "evicted"), ("icmp_error", "error"), (" expect_new", "expect_new"),
     ("expect_create", "expect_create"), ("expect_delete", "expect_delete"), ("search_restart", None),
 )
 
@@ -65,7 +66,8 @@ def proc_lines(rows, sysctls=SYSCTLS):
 
 def proc_statistics(stats):
     """The two lines of /proc/net/stat/nf_conntrack: one tracker is one processor."""
-    values = [stats[counter] & 0xFFFFFFFF if counter else 0 for _, counter in STATISTICS]
+    counted = linux_stats(stats)
+    values = [counted[counter] & 0xFFFFFFFF if counter else 0 for _, counter in STATISTICS]
     pairs = zip(STATISTICS, values, strict=True)
     return (" ".join(name for name, _ in STATISTICS) + "\n"
             + " ".join(f"{' ' * name.startswith(' ')}{value:08x}" for (name, _), value in pairs) + "\n")

@@ -54,7 +54,7 @@ def _state(row):
     return state_of(row)
 
 
-def _independent(row, in_table, timeout, state):
+def _independent(row, in_table, timeout, state, helper):
     """What belongs to neither direction. ``in_table``: as a listing has it, not an event."""
     parts = [_element("state", state)] if state else []
     if timeout:
@@ -70,8 +70,8 @@ def _independent(row, in_table, timeout, state):
         parts.append("<assured/>")
     if not row["status"] & SEEN_REPLY:
         parts.append("<unreplied/>")
-    if HELPERS[row["helper"]]:
-        parts.append(_element("helper", HELPERS[row["helper"]]))
+    if helper:
+        parts.append(_element("helper", helper))
     return f'<meta direction="independent">{"".join(parts)}</meta>'
 
 
@@ -79,15 +79,16 @@ def xml_flows(rows):
     """Yield a line for each connection."""
     for row in rows:
         directions = "".join(_direction(row, side, True) for side in DIRECTIONS)
-        yield f"<flow>{directions}{_independent(row, True, True, _state(row))}</flow>\n"
+        yield f"<flow>{directions}{_independent(row, True, True, _state(row), HELPERS[row['helper']])}</flow>\n"
 
 
 def xml_events(rows):
-    """Yield a line for each event: counters only of what has ended, no timeout that has run out, and no state that an
-    update left as it was."""
+    """Yield a line for each event: counters only of what has ended, but no helper; no timeout that has run out, and no
+    state that an update left as it was."""
     for event in rows:
         row, word = event["row"], EVENTS[event["type"]].lower()
         ended = word == "destroy"
+        timeout, helper = bool(row["timeout"]) or not ended, "" if ended else HELPERS[row["helper"]]
         state = "" if word == "update" and not row["state"] else _state(row)
         yield (f'<flow type="{word}">{"".join(_direction(row, side, ended) for side in DIRECTIONS)}'
-               f"{_independent(row, False, bool(row['timeout']) or not ended, state)}</flow>\n")
+               f"{_independent(row, False, timeout, state, helper)}</flow>\n")

@@ -39,6 +39,7 @@ TEXT = {
     Reason.sctp_no_chunk: "SCTP without a chunk",
     Reason.sctp_chunk_order: "SCTP cookie chunk not in first place, or a chunk beside one that must be alone",
     Reason.sctp_chunk_length: "SCTP chunk of length 0",
+    Reason.icmp_truncated: "packet too short for its ICMP header",
     Reason.icmp_checksum: "ICMP checksum is wrong",
     Reason.icmp_type: "ICMP type above 18",
     Reason.icmp_in_ipv6: "ICMP inside IPv6",

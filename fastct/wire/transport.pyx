@@ -234,9 +234,18 @@ cdef void parse_quote(packet_t* p, const wire_opts_t* opts, uint32_t at) noexcep
         p.reason = Reason.icmp_error_spoofed
 
 
+cdef bint icmp_present(packet_t* p) noexcept nogil:
+    """As ``header_present``, with a reason of its own."""
+    if header_present(p, 8):
+        return True
+    if p.reason == Reason.l4_truncated:
+        p.reason = Reason.icmp_truncated
+    return False
+
+
 cdef void parse_icmp(packet_t* p, const wire_opts_t* opts) noexcept nogil:
     cdef const uint8_t* icmp
-    if not header_present(p, 8):
+    if not icmp_present(p):
         return
     icmp = p.data + p.l4_off
     if opts.verify:
@@ -269,7 +278,7 @@ cdef void parse_redirect(packet_t* p, const wire_opts_t* opts) noexcept nogil:
 
 cdef void parse_icmpv6(packet_t* p, const wire_opts_t* opts) noexcept nogil:
     cdef const uint8_t* icmp
-    if not header_present(p, 8):
+    if not icmp_present(p):
         return
     icmp = p.data + p.l4_off
     if opts.verify:
