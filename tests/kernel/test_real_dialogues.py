@@ -18,6 +18,7 @@ from tests.kernel import test_helper_dialogues, test_text
 from tests.kernel.compare import listing_differences
 from tests.kernel.namespace import unavailable
 from tests.kernel.router import CLASSES, Router
+from tests.kernel.settings import Settings
 from tests.kernel.subject import Subject, flow_of
 
 NEEDED = ("iptables-legacy", "ss", "ethtool", "tcpdump")
@@ -60,7 +61,7 @@ def compared(dialogue, path):
         router = Router(scene.router, dialogue.helpers)
         with router.told() as (events, expected), captured(scene.router, path, SAID):
             dialogue.speak(scene)
-        subject = Subject(helpers=dialogue.helpers, keep_events=True)
+        subject = Subject(Settings(helpers=dialogue.helpers), keep_events=True)
         packets, ours_expected = replayed(subject, path)
         rows = subject.rows(time.time_ns())
         flows = {int(row["conn"]): flow_of(row) for row in rows}
