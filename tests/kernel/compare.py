@@ -8,6 +8,7 @@ import re
 import time
 from collections import Counter, defaultdict
 
+from tests import packets as p
 from tests.kernel.eventlog import EventLog, in_order, unlike
 from tests.kernel.fragments import random_fragments
 from tests.kernel.generator import KINDS, random_packets
@@ -20,6 +21,7 @@ from tests.kernel.subject import Subject
 
 SHOWN = 100  # bytes of a packet in such a report
 CHECKED = 4000  # packets between looks at whole tables
+STREAM_AGE_S, TICKS_S = 2, 0.02
 TIMEOUT = re.compile(r"^((?:ipv\d +\d+ )?\w+ +\d+) (\d+) ")
 
 
@@ -30,17 +32,26 @@ class Comparison:
         self.log = EventLog() if log else None
         self.kernel, self.subject = Kernel(settings), Subject(settings, keep_events=True)
         self.differences, self.tables = [], []
-        self._history, self.classes, self.most, self.packets = defaultdict(list), Counter(), 0, 0
+        self._history, self._since = defaultdict(list), {}
+        self.classes, self.most, self.packets = Counter(), 0, 0
+
+    def _let_ripen(self, flow):
+        """Linux counts the age of a UDP conversation in ticks: nothing is sent while it may be becoming a stream."""
+        if flow and flow.proto == p.UDP and abs(time.monotonic() - self._since.get(flow, 0) - STREAM_AGE_S) < TICKS_S:
+            time.sleep(2 * TICKS_S)
 
     def send(self, packet):
         """A packet through both."""
         self.packets += 1
+        self._let_ripen(packet.flow)
         theirs, now = self.kernel.send(packet)
         ours = self.subject.send(packet, now)
         if theirs.differs(ours):
             # /proc is walked in several reads, and all namespaces share what is walked: a line may have been missed.
             theirs = theirs._replace(expectations=self.kernel.expectations())
         self.classes[theirs.ctstate] += 1
+        if theirs.ctstate == "NEW" or packet.flow not in self._since:
+            self._since[packet.flow] = time.monotonic()
         self.most = max(self.most, len(theirs.expectations))
         line = f"{self.packets} side {packet.side} {packet.label}: kernel {theirs[:3]}"
         history = self._history[packet.flow]

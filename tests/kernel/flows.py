@@ -42,10 +42,12 @@ STRANGERS = {4: ("10.1.200.200", "10.2.0.200"), 6: ("fd00:1::c8:c8", "fd00:2::20
 
 
 def addresses(rng, number):
-    """A client and a server, of either family; no other number has this client."""
+    """A client and a server, of either family; no other number has this client. Those of the first few are spread over
+    the ranges of addresses."""
+    spread = number * 37 & 255
     if rng.random() < 0.35:
-        return f"fd00:1::{number & 255:x}:{number >> 8:x}", f"fd00:2::{rng.randrange(1, 99):x}"
-    return f"10.1.{number & 255}.{number >> 8 & 255}", f"10.2.0.{rng.randrange(1, 99)}"
+        return f"fd00:1::{spread:x}:{number >> 8:x}", f"fd00:2::{rng.randrange(1, 99):x}"
+    return f"10.1.{spread}.{number >> 8 & 255}", f"10.2.0.{rng.randrange(1, 99)}"
 
 
 def quoted(rng, packet):
