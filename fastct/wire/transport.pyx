@@ -73,11 +73,12 @@ cdef uint8_t check_sum(const packet_t* p, uint8_t proto, uint32_t covered, uint3
     """Verify a checksum over pseudo-header (``proto`` 0: without) and ``covered`` bytes; ``sum_at`` is the field's
     offset.
 
-    A sender that leaves the sum to its network card fills in the pseudo-header's part alone.
+    A sender that leaves the sum to its network card fills in the pseudo-header's part alone. Where there is none, Linux
+    counts the IPv4 header, which comes to 0xFFFF: a message of nothing but zeros is right.
     """
     if p.l4_off + covered > p.cap_len:
         return SUM_UNKNOWN
-    cdef uint64_t pseudo = pseudo_sum(p, proto) if proto else 0
+    cdef uint64_t pseudo = pseudo_sum(p, proto) if proto else 0xFFFF
     if sum_fold(sum_bytes(p.data + p.l4_off, covered, pseudo)) == 0xFFFF:
         return SUM_GOOD
     cdef uint16_t field = load_u16(p.data + p.l4_off + sum_at)

@@ -14,8 +14,9 @@ from fastct.records import CTSTATES
 from tests.captures.dialogues import DIALOGUES
 from tests.captures.network import captured
 from tests.captures.stage import SAID, stage
-from tests.kernel import test_helper_dialogues, test_text
+from tests.kernel import test_helper_dialogues
 from tests.kernel.compare import listing_differences
+from tests.kernel.eventlog import unlike
 from tests.kernel.namespace import unavailable
 from tests.kernel.router import CLASSES, Router
 from tests.kernel.settings import Settings
@@ -86,9 +87,7 @@ def test_no_difference(name, tmp_path):
     assert theirs.classes == ours.classes
     assert theirs.expected == ours.expected
     assert test_helper_dialogues.agree(theirs.expects, ours.expects), f"{theirs.expects}\n{ours.expects}"
-    assert len(theirs.events) == len(ours.events)
-    for pair in zip(theirs.events, ours.events, strict=True):
-        assert test_text.agree(*pair), "\n".join(pair)
+    assert unlike(theirs.events, ours.events) == []
     assert listing_differences(theirs.listing, ours.listing) == []
     for (entry, master), (own, own_master) in zip(theirs.entries, ours.entries, strict=True):
         assert entry._replace(timeout=own.timeout) == own
