@@ -21,6 +21,7 @@ def insert(
     l4proto: int,
     ids: bytes,
     zone: int,
+    reply_zone: int,
     timeout_s: int,
     status: int,
     state: int,

@@ -6,7 +6,7 @@
                    a fragment?                 ► defrag_in: held, dropped, or the datagram walks on
                    wrong checksum?             ► INVALID
                    ICMP error                  ► (about a GRE call? ct_call) ► ct_icmp_error
-                   has a tuple                 ► (a GRE call? ct_call) ► ct_in
+                   has a tuple                 ► (a GRE call? ct_call) ► ct_in, or ct_in_zones
     every GC_EVERY packets                     a bounded step of the sweep for expired connections
 
 Parsing may run ahead because it depends on the packet alone; everything stateful runs in packet order, and
@@ -25,15 +25,16 @@ from fastct.conntrack.core cimport (
     DROP_HELPER,
     DROP_NOT,
     ct_call,
-    ct_gc,
     ct_icmp_error,
     ct_in,
+    ct_in_zones,
     ct_refused,
     ct_result_t,
 )
 from fastct.conntrack.conn cimport NO_SLOT
 from fastct.conntrack.defrag cimport defrag_expire, defrag_in
 from fastct.conntrack.fragqueue cimport piece_frame, piece_t
+from fastct.conntrack.room cimport ct_gc
 from fastct.conntrack.table cimport table_candidate, table_candidate_beyond, table_prefetch
 from fastct.records cimport packet_row_t
 from fastct.wire.bytes cimport load_u16, prefetch_r
@@ -46,6 +47,7 @@ from fastct.wire.packet cimport (
     PACKET_NONE,
     PACKET_TRACK,
     PACKET_UNTRACKED,
+    PACKET_ZONES,
     PROTO_SCTP,
     PROTO_TCP,
     PROTO_UDP,
@@ -139,9 +141,12 @@ cdef void refused(engine_t* e, packet_t* p) noexcept nogil:
 cdef inline void raw(engine_t* e, packet_t* p) noexcept nogil:
     """PREROUTING, raw. Conntrack is the first to ask for transport checksums: who is not tracked is not asked."""
     sums_pass(e, p)
-    if cython.unlikely(e.ct.template.notrack and p.kind >= PACKET_INVALID):
-        p.kind = PACKET_UNTRACKED
-        p.reason = Reason.none
+    if cython.unlikely(e.ct.template.special and p.kind >= PACKET_INVALID):
+        if e.ct.template.notrack:
+            p.kind = PACKET_UNTRACKED
+            p.reason = Reason.none
+        elif p.kind == PACKET_TRACK:
+            p.kind = PACKET_ZONES
 
 
 cdef void walk_other(engine_t* e, packet_t* p, const frame_t* frame, ct_result_t* r) noexcept nogil:
@@ -162,7 +167,9 @@ cdef void walk_other(engine_t* e, packet_t* p, const frame_t* frame, ct_result_t
         no_entry(r, CT_STATE_UNTRACKED)
     elif p.kind == PACKET_CALL:
         ct_call(&e.ct, p, False)
-        ct_in(&e.ct, p, r)
+        ct_in_zones(&e.ct, p, r)
+    elif p.kind == PACKET_ZONES:
+        ct_in_zones(&e.ct, p, r)
     elif p.kind == PACKET_CALL_ERROR:
         ct_call(&e.ct, p, True)
         ct_icmp_error(&e.ct, p, r)
@@ -187,7 +194,8 @@ cdef void fill_row(const engine_t* e, const packet_t* p, const ct_result_t* r, p
     row.ctstate = r.state
     row.ctdir = r.direction + 1 if r.conn != NULL else 0
     row.conn = r.number
-    row.state = row.mark = row.status = row.timeout = 0
+    row.state = row.status = row.timeout = 0
+    row.mark = e.ct.template.mark
     row.verdict = VERDICT_ACCEPT
     row.decided = 0
     row.reason = p.reason

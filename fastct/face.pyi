@@ -27,7 +27,13 @@ class Engine:
     def leaving(self, frames: Frames, rows: NDArray[np.void]) -> Frames: ...
     def configure(self, sysctls: dict[str, Any], personality: str = "6.18") -> None: ...
     def template(
-        self, zone: int = 0, notrack: bool = False, helper: str = "", timeouts: dict[str, int] | None = None
+        self,
+        zone: int = 0,
+        notrack: bool = False,
+        helper: str = "",
+        timeouts: dict[str, int] | None = None,
+        zone_dir: str = "",
+        mark: int = 0,
     ) -> None: ...
     def run(self, frames: Frames, rows: bool = True) -> NDArray[np.void] | None: ...
     @property

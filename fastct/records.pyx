@@ -14,6 +14,7 @@ STATES = ("", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "
           "", "CLOSED", "COOKIE_WAIT", "COOKIE_ECHOED", "ESTABLISHED", "SHUTDOWN_SENT", "SHUTDOWN_RECD",
           "SHUTDOWN_ACK_SENT", "HEARTBEAT_SENT")
 ENDS = ("live", "expired", "closed", "reset", "evicted", "deleted")
+ZONE_DIRS = ("", "orig", "reply")      # where a zone counts; "": in both
 EVENTS = ("NEW", "UPDATE", "DESTROY")
 HELPERS = ("", "ftp", "tftp", "irc", "sane", "amanda", "netbios-ns", "pptp", "sip")
 # Classes of expectations by helper; those of other helpers have no names.

@@ -24,15 +24,8 @@ import tempfile
 import zlib
 
 from fastct.errors import SnapshotError
-from fastct.restore import (
-    complete,
-    engine_from,
-    join_masters,
-    take_calls,
-    take_connections,
-    take_expectations,
-    take_probation,
-)
+from fastct.join import join_connections, take_calls, take_expectations, take_probation
+from fastct.restore import complete, engine_from, take_connections
 from fastct.state import state_calls, state_connections, state_expectations, state_numbers, state_probation
 
 VERSION = 1
@@ -197,12 +190,12 @@ def _restored(file, keep_ended, keep_events, key):
         if tag == b"CONN" and order is None:
             take_connections(engine, payload, placed)
         elif tag in TAKERS:
-            order = join_masters(engine) if order is None else order
+            order = join_connections(engine) if order is None else order
             TAKERS[tag](engine, payload, order)
         else:
             raise ValueError(f"a section of a kind that does not belong here: {tag!r}")
     if order is None:
-        join_masters(engine)
+        join_connections(engine)
     complete(engine, head)
     return engine, settings
 

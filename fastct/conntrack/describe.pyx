@@ -2,11 +2,12 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from fastct.conntrack.conn cimport CONN_FLIP, conn_packets, conn_t
+from fastct.conntrack.conn cimport CONN_FLIP, CONN_PAIRED, conn_packets, conn_t
 from fastct.conntrack.core cimport CT_EVENT_UPDATE, ct_event, ct_number, ct_t
 from fastct.conntrack.expect cimport EXPECT_FLAGS, expect_t
 from fastct.conntrack.extra cimport NO_EXTRA, extra_t
 from fastct.conntrack.log cimport log_row
+from fastct.conntrack.pair cimport pair_zone
 from fastct.conntrack.table cimport addr6_t
 from fastct.conntrack.verdict cimport END_LIVE, EVENT_PROTOINFO, ct_end
 from fastct.records cimport conn_row_t, event_row_t, expect_row_t
@@ -16,6 +17,8 @@ from fastct.wire.tuples cimport icmp_inverse
 
 cdef enum:
     NS_PER_S = 1000000000
+    ZONE_ORIG = 1        # index into records.ZONE_DIRS
+    ZONE_REPLY = 2
 
 
 cdef void put_addresses(const ct_t* ct, uint32_t slot, conn_row_t* row) noexcept nogil:
@@ -60,7 +63,9 @@ cdef void ct_row(const ct_t* ct, uint32_t slot, uint64_t now, conn_row_t* row) n
     row.conn = ct_number(ct, c)
     row.l3proto = c.key.l3proto
     row.l4proto = c.key.l4proto
-    row.zone = c.key.zone
+    row.zone = pair_zone(ct, c)
+    if c.flags & CONN_PAIRED:
+        row.zone_dir = ZONE_ORIG if c.key.zone else ZONE_REPLY
     put_addresses(ct, slot, row)
     put_ids(c, row)
     row.state = c.state

@@ -95,6 +95,10 @@ def written(tmp_path_factory):
     tracker.process_bytes(*traffic(3, 400), RAW)
     zone = fastct.Template(zone=7, timeouts={"nf_conntrack_udp_timeout": 77})
     tracker.process_bytes([p.udp(FTP, DATA, 5, 6)], [tracker.now], RAW, template=zone)
+    for zone_dir in ("orig", "reply"):
+        half = fastct.Template(zone=8, zone_dir=zone_dir)
+        tracker.process_bytes([p.udp(FTP, DATA, 7, 8), p.udp("fd00::1", "fd00::2", 7, 8)], [tracker.now] * 2, RAW,
+                              template=half)
     for i in range(4):
         tracker.process_bytes(dialogue(2000 + 7 * i)[:6 + i % 2 * 3], [tracker.now] * (6 + i % 2 * 3), RAW)
     assert len(tracker.expectations()) == 4

@@ -92,6 +92,12 @@ def _tuple_of(request):
     return head + src.packed + dst.packed, request.protocol, ids
 
 
+def _zones_of(request):
+    """The zones of a new connection's tuples: arguments of ``Tracker.insert_tuple``."""
+    both = request.zones.get("w", 0)
+    return {"zone": request.zones.get("(", both), "reply_zone": request.zones.get(")", both)}
+
+
 def _is_translated(request):
     """Whether the two tuples that the options name are not each other's inverse."""
     addresses, fields = request.addresses, request.fields
@@ -156,7 +162,7 @@ def _delete(request, tracker, say):
 def _create(request, tracker, say):
     if _is_translated(request):
         raise _failed("EOPNOTSUPP")
-    why = tracker.insert_tuple(*_tuple_of(request), zone=request.zones.get("w", 0), timeout=request.timeout,
+    why = tracker.insert_tuple(*_tuple_of(request), **_zones_of(request), timeout=request.timeout,
                                status=request.status or 0, state=request.fields.get("state", 0),
                                mark=request.mark[0] if request.mark else 0,
                                tags=[socket.htonl(request.fields.get(f"{side}_vtag", 0)) for side in DIRECTIONS])
