@@ -64,6 +64,7 @@ from fastct.records import (
     CTSTATES,
     ENDS,
     EVENT_DTYPE,
+    EXPECT_EVENT_DTYPE,
     EXPECTATION_DTYPE,
     HELPERS,
     PACKET_DTYPE,
@@ -76,6 +77,7 @@ cdef object drained(log_t* log, object dtype):
     rows = np.empty(log.rows, dtype=dtype)
     if log.rows:
         memcpy(<void*><size_t>rows.ctypes.data, log.mem.base, log.rows * log.row_size)
+    log.drained += log.rows
     log.rows = 0
     return rows
 
@@ -399,7 +401,7 @@ cdef class Engine:
         for i in range(self.e.ct.expects.used - 1, 0, -1):
             x = &self.e.ct.expects.items[i]
             if x.ends.l3proto and not expect_is_over(&self.e.ct.expects, x, self.e.ct.now):
-                ct_expect_row(&self.e.ct, x, &row[n])
+                ct_expect_row(&self.e.ct, x, self.e.ct.now, &row[n])
                 n += 1
         return made[:n]
 
@@ -412,6 +414,10 @@ cdef class Engine:
     def drain_events(self):
         """Events since the last call, in the order they were noticed: EVENT_DTYPE array."""
         return drained(&self.e.ct.event_log, EVENT_DTYPE)
+
+    def drain_expect_events(self):
+        """Events of expectations since the last call: EXPECT_EVENT_DTYPE array."""
+        return drained(&self.e.ct.expect_log, EXPECT_EVENT_DTYPE)
 
     # -- the sweep
 
@@ -455,7 +461,7 @@ cdef class Engine:
                    "chain_too_long": self.e.ct.table.chain_too_long,
                    "expect_new": self.e.ct.expects.taken, "expect_create": self.e.ct.expects.created,
                    "expect_delete": self.e.ct.expects.deleted,
-                   "lost_rows": self.e.ct.ended_log.lost + self.e.ct.event_log.lost}
+                   "lost_rows": self.e.ct.ended_log.lost + self.e.ct.event_log.lost + self.e.ct.expect_log.lost}
         counted |= {"fragment_datagrams": self.e.defrag.datagrams, "fragment_queues_expired": self.e.defrag.expired,
                     "fragment_queues_far": self.e.defrag.far,
                     "fragment_queues": self.e.defrag.ip4.count + self.e.defrag.ip6.count,

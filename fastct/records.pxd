@@ -60,6 +60,12 @@ cdef packed struct expect_row_t:
     uint16_t master_sport
     uint16_t master_dport
 
+cdef packed struct expect_event_row_t:
+    uint64_t ts              # ns since the epoch
+    uint8_t type             # index into EVENTS: NEW or DESTROY
+    uint64_t after           # so many events of connections came before it
+    expect_row_t row
+
 cdef packed struct packet_row_t:
     uint64_t packet          # 1-based number in the input
     uint64_t ts              # ns since the epoch, as captured

@@ -44,8 +44,11 @@ EXPECTATION_DTYPE = _dtype(_expect_view)
 
 EVENT_DTYPE = np.dtype([("ts", "u8"), ("type", "u1"), ("row", CONNECTION_DTYPE)])
 
+EXPECT_EVENT_DTYPE = np.dtype([("ts", "u8"), ("type", "u1"), ("after", "u8"), ("row", EXPECTATION_DTYPE)])
+
 # All must be the structs byte for byte: the engine writes one, NumPy reads the other.
 assert CONNECTION_DTYPE.itemsize == sizeof(conn_row_t)
 assert PACKET_DTYPE.itemsize == sizeof(packet_row_t)
 assert EXPECTATION_DTYPE.itemsize == sizeof(expect_row_t)
 assert EVENT_DTYPE.itemsize == sizeof(event_row_t)
+assert EXPECT_EVENT_DTYPE.itemsize == sizeof(expect_event_row_t)

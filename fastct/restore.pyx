@@ -399,6 +399,7 @@ def complete(Engine engine not None, dict state not None):
                         ("candidates", e.ct.probation.tail)):
         if number_of(state, name) != found:
             raise ValueError(f"{name}: {state[name]} announced, {found} found")
+    e.ct.expect_log.rows = 0             # nothing has happened
     e.ct.pressure = <uint8_t>number_of(state, "pressure", 1)
     e.ct.expects.sweep = <uint32_t>number_of(state, "expect_sweep", EXPECT_BUCKETS - 1)
     # Putting things in has counted some anew, and begun a sweep.

@@ -434,6 +434,11 @@ class Tracker:
         """Events since the last call (``keep_events``): EVENT_DTYPE array, in the order they were noticed."""
         return self._engine.drain_events()
 
+    def drain_expect_events(self):
+        """Events of expectations since the last call (``keep_events``): EXPECT_EVENT_DTYPE array, in the order they
+        were noticed. ``after`` counts the events of connections before each, from the beginning on."""
+        return self._engine.drain_expect_events()
+
     @property
     def stats(self):
         """Counters by name: packets by ctstate and reason, connections by how they ended."""

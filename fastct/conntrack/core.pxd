@@ -69,9 +69,10 @@ cdef struct ct_t:
     uint8_t pressure         # early drop has found nobody: the sweep ends more than it must
     uint64_t full            # packets that found no room for their connection
     uint8_t keep_ended       # log what ends
-    uint8_t keep_events      # log NEW, UPDATE and DESTROY
+    uint8_t keep_events      # log NEW, UPDATE and DESTROY, and what becomes of expectations
     log_t ended_log          # conn_row_t
     log_t event_log          # event_row_t
+    log_t expect_log         # expect_event_row_t, of expectations
     conn_t fresh             # where a new connection is prepared
     keymap_t keymap          # last: large, and rarely looked at
 

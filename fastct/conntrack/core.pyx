@@ -26,7 +26,7 @@ from fastct.conntrack.conn cimport (
     conn_direction,
     conn_t,
 )
-from fastct.conntrack.describe cimport ct_row, log_event, log_update
+from fastct.conntrack.describe cimport ct_expect_event, ct_row, log_event, log_update
 from fastct.conntrack.early_drop cimport (
     probation_add,
     probation_free,
@@ -85,7 +85,7 @@ from fastct.conntrack.verdict cimport (
     ct_end,
     ct_verdict,
 )
-from fastct.records cimport conn_row_t, event_row_t
+from fastct.records cimport conn_row_t, event_row_t, expect_event_row_t
 from fastct.wire.bytes cimport load_u32, swap16
 from fastct.wire.packet cimport PROTO_GRE, PROTO_SCTP, PROTO_TCP, packet_t
 from fastct.wire.reason cimport Reason
@@ -102,10 +102,14 @@ cdef int ct_init(ct_t* ct, uint64_t slots_max) except -1:
     secret = ct.table.secret
     log_init(&ct.ended_log, sizeof(conn_row_t))
     log_init(&ct.event_log, sizeof(event_row_t))
+    log_init(&ct.expect_log, sizeof(expect_event_row_t))
     table_init(&ct.table, slots_max, &secret)
     probation_init(&ct.probation, slots_max)
     extras_init(&ct.extras, slots_max)
     expects_init(&ct.expects, &ct.extras, ct.table.conns, &secret)
+    ct.expects.ct = ct
+    if ct.keep_events:
+        ct.expects.tell = ct_expect_event
     keymap_init(&ct.keymap, &secret)
     return 0
 
@@ -118,6 +122,7 @@ cdef void ct_free(ct_t* ct) noexcept:
     keymap_free(&ct.keymap)
     log_free(&ct.ended_log)
     log_free(&ct.event_log)
+    log_free(&ct.expect_log)
 
 
 # ---- a packet
