@@ -396,6 +396,7 @@ def complete(Engine engine not None, dict state not None):
     cdef int i
     for name, found in (("count", e.ct.table.count), ("replies", e.ct.table.replies),
                         ("expectations", e.ct.expects.count),
+                        ("fragment_queues", e.defrag.ip4.count + e.defrag.ip6.count),
                         ("candidates", e.ct.probation.tail)):
         if number_of(state, name) != found:
             raise ValueError(f"{name}: {state[name]} announced, {found} found")

@@ -108,6 +108,7 @@ def state_numbers(Engine engine not None):
         "sweep_line": t.sweep_line,
         "expectations": e.ct.expects.count,
         "expect_sweep": e.ct.expects.sweep,
+        "fragment_queues": e.defrag.ip4.count + e.defrag.ip6.count,
         "candidates": e.ct.probation.tail - e.ct.probation.head,
         "pressure": e.ct.pressure,
         "policies": engine.policies,

@@ -167,7 +167,7 @@ class Tracker:
         """Write the whole state to a snapshot file: connections, packet time, counters, settings, hash key.
 
         The file appears under its name when it is complete and safe on the disk. Ended connections and events that
-        wait to be drained are not part of it, nor are fragments of datagrams that are not complete yet.
+        wait to be drained are not part of it.
 
         Raises
         ------
