@@ -27,6 +27,7 @@ from tests.kernel.fragments import random_fragments
 from tests.kernel.generator import random_packets
 
 RAW, S = 101, 10**9
+KILLS = int(os.environ.get("FASTCT_KILLS", "20"))
 FUZZ_ROUNDS = int(os.environ.get("FASTCT_FUZZ_ROUNDS", "3000"))
 STEPS_NS = (1000, 1000, 1000, S // 10, S, 3 * S, 40 * S, 130 * S)     # between packets: some let timeouts run out
 KEEP = {"keep_ended": True, "keep_events": True}
@@ -326,24 +327,63 @@ def test_full_disk(written, path):
     assert list(path.parent.iterdir()) == [path]
 
 
-SAVER = """
-import sys, fastct
-tracker = fastct.Tracker.from_snapshot(sys.argv[1])
-print(flush=True)
-while True:
-    tracker.save(sys.argv[1])
-"""
+def keep_saving(trackers, path):
+    """A process that saves one after the other without end; its id."""
+    child = os.fork()
+    if child == 0:
+        try:
+            while True:
+                for tracker in trackers:
+                    tracker.save(path)
+        finally:
+            os._exit(1)
+    return child
 
 
 def test_killed_while_writing(written, path):
-    path.write_bytes(written[1])
-    for turn in range(10):
-        saver = subprocess.Popen([sys.executable, "-c", SAVER, path], stdout=subprocess.PIPE)
-        saver.stdout.readline()
-        time.sleep(random.Random(turn).random() / 50)
-        saver.kill()
-        saver.communicate()
-        assert path.read_bytes() == written[1]
+    """What carries the name is always one whole snapshot or the other."""
+    trackers = [written[0], many(3000)]
+    whole = []
+    for tracker in trackers:
+        tracker.save(path)
+        whole.append(path.read_bytes())
+    found, parts, rng = [0, 0], 0, random.Random(1)
+    for _ in range(KILLS):
+        child = keep_saving(trackers, path)
+        time.sleep(rng.random() / 20)
+        os.kill(child, signal.SIGKILL)
+        assert os.WIFSIGNALED(os.waitpid(child, 0)[1])
+        found[whole.index(path.read_bytes())] += 1
+        left = list(path.parent.glob("*.part"))
+        parts += bool(left)
+        for each in left:
+            each.unlink()
+    assert len(fastct.Tracker.from_snapshot(path)) > 0
+    print(f"{KILLS} kills: {parts} in the middle of writing, {found} whole of each kind")
+
+
+def fill_up(data, folder):
+    """Save into a file system that is too small; what becomes of the file there. In a mount namespace of its own."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", folder], check=True)
+    path = os.path.join(folder, "state.fct")
+    with open(path, "wb") as file:
+        file.write(data)
+    try:
+        many(20_000).save(path)
+    except fastct.SnapshotError as error:
+        reason = error.reason
+    with open(path, "rb") as file:
+        return reason, file.read() == data, os.listdir(folder)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")
+def test_full_file_system(written, tmp_path):
+    code = ("import sys; from tests.unit import test_snapshot as t; "
+            "print(t.fill_up(sys.stdin.buffer.read(), sys.argv[1]))")
+    done = subprocess.run(["unshare", "--mount", sys.executable, "-c", code, tmp_path], input=written[1],
+                          capture_output=True, check=True)
+    assert done.stdout.decode().strip() == str(("cannot be written: no space left on device", True, ["state.fct"]))
+
 
 
 # ---- damage
