@@ -2,6 +2,7 @@
 
     handles_of    what names each connection of a listing
     insert        an entry with a tuple, a timeout, status bits and a state
+    zero_counters, flush_expectations
     change        another timeout, further status bits, another state
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
@@ -18,6 +19,7 @@ from fastct.conntrack.conn cimport (
     conn_is_one,
     conn_t,
 )
+from fastct.conntrack.expect cimport expects_remove, expects_t
 from fastct.conntrack.extra cimport NO_EXTRA, extra_t, extras_of, extras_release
 from fastct.conntrack.pair cimport pair_begin, pair_known
 from fastct.conntrack.table cimport table_hasten, table_insert, table_remove
@@ -56,6 +58,27 @@ def handles_of(Engine engine not None, const uint64_t[::1] order not None):
                 view[n] = <uint64_t>c.number << 32 | slot
                 n += 1
     return made[:n]
+
+
+def zero_counters(Engine engine not None):
+    """Count the packets and bytes of all connections from 0 again."""
+    cdef uint32_t slot
+    cdef conn_t* c
+    for slot in range(engine.e.ct.table.slots_used):
+        c = &engine.e.ct.table.conns[slot]
+        if conn_is_one(c):
+            memset(c.packets_hi, 0, sizeof(c.packets_hi))
+            memset(c.packets_lo, 0, sizeof(c.packets_lo))
+            memset(c.bytes, 0, sizeof(c.bytes))
+
+
+def flush_expectations(Engine engine not None):
+    """Nothing is expected any more."""
+    cdef expects_t* e = &engine.e.ct.expects
+    cdef uint32_t index
+    for index in range(1, e.used):
+        if e.items[index].ends.l3proto:
+            expects_remove(e, index)
 
 
 def is_answered(uint8_t l3proto, uint8_t type):

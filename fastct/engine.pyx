@@ -34,6 +34,7 @@ from fastct.conntrack.core cimport (
 from fastct.conntrack.conn cimport NO_SLOT
 from fastct.conntrack.defrag cimport defrag_expire, defrag_in
 from fastct.conntrack.fragqueue cimport piece_frame, piece_t
+from fastct.conntrack.opts cimport OPT_MAX
 from fastct.conntrack.room cimport ct_gc
 from fastct.conntrack.table cimport table_candidate, table_candidate_beyond, table_prefetch
 from fastct.records cimport packet_row_t
@@ -127,15 +128,18 @@ cdef inline void no_entry(ct_result_t* r, uint8_t state) noexcept nogil:
     r.dropped = DROP_NOT
 
 
-cdef void refused(engine_t* e, packet_t* p) noexcept nogil:
-    """What an INVALID packet does where something is expected, of the protocols that helpers expect."""
+cdef void refused(engine_t* e, packet_t* p, ct_result_t* r) noexcept nogil:
+    """What an INVALID packet does where something is expected, or the table is full: if it has ports, at least."""
     cdef const uint8_t* ports = p.data + p.l4_off
-    if (p.l4proto == PROTO_TCP or p.l4proto == PROTO_UDP) and p.l4_off + 4 <= p.cap_len and p.cap_len == p.len:
+    cdef bint has_ports = (p.l4proto == PROTO_TCP or p.l4proto == PROTO_UDP or p.l4proto == PROTO_SCTP
+                           or p.l4proto == PROTO_UDPLITE)
+    no_entry(r, CT_STATE_INVALID)
+    if has_ports and p.l4_off + 4 <= p.cap_len and p.cap_len == p.len:
         p.slot = NO_SLOT
         tuple_ports(p, p.data, p.ip_version, p.l4proto, load_u16(ports), load_u16(ports + 2), &e.wire)
         if e.ct.template.zone:
             packet_zone(p, e.ct.template.zone, &e.wire)
-        ct_refused(&e.ct, p)
+        ct_refused(&e.ct, p, r)
 
 
 cdef inline void raw(engine_t* e, packet_t* p) noexcept nogil:
@@ -160,9 +164,10 @@ cdef void walk_other(engine_t* e, packet_t* p, const frame_t* frame, ct_result_t
     elif p.kind == PACKET_ICMP_ERROR:
         ct_icmp_error(&e.ct, p, r)
     elif p.kind == PACKET_INVALID:
-        if cython.unlikely(e.ct.expects.count):
-            refused(e, p)
-        no_entry(r, CT_STATE_INVALID)
+        if e.ct.expects.count or e.ct.opts.value[OPT_MAX]:
+            refused(e, p, r)
+        else:
+            no_entry(r, CT_STATE_INVALID)
     elif p.kind == PACKET_UNTRACKED:
         no_entry(r, CT_STATE_UNTRACKED)
     elif p.kind == PACKET_CALL:

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastct.capture.frames import LINKTYPE_ETHERNET, frames_from_bytes
 from fastct.conntrack.opts import SYSCTLS
-from fastct.control import change, handles_of, insert
+from fastct.control import change, flush_expectations, handles_of, insert, zero_counters
 from fastct.errors import ConfigError
 from fastct.face import Engine
 from fastct.snapshot import load, save
@@ -425,6 +425,14 @@ class Tracker:
     def expectations(self):
         """The connections that helpers expect now: EXPECTATION_DTYPE array, in no particular order."""
         return self._engine.expectations()
+
+    def zero_counters(self):
+        """Count the packets and bytes of all connections from 0 again."""
+        zero_counters(self._engine)
+
+    def flush_expectations(self):
+        """Nothing is expected any more."""
+        flush_expectations(self._engine)
 
     def drain_ended(self):
         """Connections that ended since the last call (``keep_ended``): CONNECTION_DTYPE array."""

@@ -95,7 +95,7 @@ cdef int ct_init(ct_t* ct, uint64_t slots_max) except -1
 cdef void ct_free(ct_t* ct) noexcept
 cdef void ct_in(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil
 cdef void ct_in_zones(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil
-cdef void ct_refused(ct_t* ct, packet_t* p) noexcept nogil
+cdef void ct_refused(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil
 cdef void ct_call(ct_t* ct, packet_t* p, bint quoted) noexcept nogil
 cdef void ct_icmp_error(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil
 cdef void ct_destroy(ct_t* ct, uint32_t slot, uint64_t when, ct_end end) noexcept nogil

@@ -297,14 +297,19 @@ cdef bint take_expected(ct_t* ct, const packet_t* p, expect_t* expected) noexcep
     return True
 
 
-cdef void ct_refused(ct_t* ct, packet_t* p) noexcept nogil:
-    """A packet that is INVALID in itself uses up what it was expected by: Linux makes a connection of it before it
-    looks for faults, and then throws that away.
+cdef void ct_refused(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
+    """A packet that is INVALID in itself. Linux makes a connection of it before it looks for faults, and then throws
+    that away: it takes the place of another one, and uses up what it was expected by.
 
     => ``p`` has a key. It is not tracked.
     """
     cdef expect_t expected
-    if pair_known(ct, p) == NO_SLOT:
+    no_entry(r, CT_STATE_INVALID, DROP_NOT)
+    if pair_known(ct, p) != NO_SLOT:
+        return
+    if ct.opts.value[OPT_MAX] and ct.table.count >= ct.opts.value[OPT_MAX] and not ct_make_room(ct):
+        no_room(ct, p, r, Reason.table_full)
+    elif ct.expects.count:
         take_expected(ct, p, &expected)
 
 
