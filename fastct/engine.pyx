@@ -6,7 +6,7 @@
                    a fragment?                 ► defrag_in: held, dropped, or the datagram walks on
                    wrong checksum?             ► INVALID
                    ICMP error                  ► (about a GRE call? ct_call) ► ct_icmp_error
-                   has a tuple                 ► (a GRE call? ct_call) ► ct_in
+                   has a tuple                 ► (a GRE call? ct_call) ► ct_in, or ct_in_zones
     every GC_EVERY packets                     a bounded step of the sweep for expired connections
 
 Parsing may run ahead because it depends on the packet alone; everything stateful runs in packet order, and
@@ -25,15 +25,17 @@ from fastct.conntrack.core cimport (
     DROP_HELPER,
     DROP_NOT,
     ct_call,
-    ct_gc,
     ct_icmp_error,
     ct_in,
+    ct_in_zones,
     ct_refused,
     ct_result_t,
 )
 from fastct.conntrack.conn cimport NO_SLOT
 from fastct.conntrack.defrag cimport defrag_expire, defrag_in
 from fastct.conntrack.fragqueue cimport piece_frame, piece_t
+from fastct.conntrack.opts cimport OPT_MAX
+from fastct.conntrack.room cimport ct_gc
 from fastct.conntrack.table cimport table_candidate, table_candidate_beyond, table_prefetch
 from fastct.records cimport packet_row_t
 from fastct.wire.bytes cimport load_u16, prefetch_r
@@ -46,6 +48,7 @@ from fastct.wire.packet cimport (
     PACKET_NONE,
     PACKET_TRACK,
     PACKET_UNTRACKED,
+    PACKET_ZONES,
     PROTO_SCTP,
     PROTO_TCP,
     PROTO_UDP,
@@ -125,23 +128,29 @@ cdef inline void no_entry(ct_result_t* r, uint8_t state) noexcept nogil:
     r.dropped = DROP_NOT
 
 
-cdef void refused(engine_t* e, packet_t* p) noexcept nogil:
-    """What an INVALID packet does where something is expected, of the protocols that helpers expect."""
+cdef void refused(engine_t* e, packet_t* p, ct_result_t* r) noexcept nogil:
+    """What an INVALID packet does where something is expected, or the table is full: if it has ports, at least."""
     cdef const uint8_t* ports = p.data + p.l4_off
-    if (p.l4proto == PROTO_TCP or p.l4proto == PROTO_UDP) and p.l4_off + 4 <= p.cap_len and p.cap_len == p.len:
+    cdef bint has_ports = (p.l4proto == PROTO_TCP or p.l4proto == PROTO_UDP or p.l4proto == PROTO_SCTP
+                           or p.l4proto == PROTO_UDPLITE)
+    no_entry(r, CT_STATE_INVALID)
+    if has_ports and p.l4_off + 4 <= p.cap_len and p.cap_len == p.len:
         p.slot = NO_SLOT
         tuple_ports(p, p.data, p.ip_version, p.l4proto, load_u16(ports), load_u16(ports + 2), &e.wire)
         if e.ct.template.zone:
             packet_zone(p, e.ct.template.zone, &e.wire)
-        ct_refused(&e.ct, p)
+        ct_refused(&e.ct, p, r)
 
 
 cdef inline void raw(engine_t* e, packet_t* p) noexcept nogil:
     """PREROUTING, raw. Conntrack is the first to ask for transport checksums: who is not tracked is not asked."""
     sums_pass(e, p)
-    if cython.unlikely(e.ct.template.notrack and p.kind >= PACKET_INVALID):
-        p.kind = PACKET_UNTRACKED
-        p.reason = Reason.none
+    if cython.unlikely(e.ct.template.special and p.kind >= PACKET_INVALID):
+        if e.ct.template.notrack:
+            p.kind = PACKET_UNTRACKED
+            p.reason = Reason.none
+        elif p.kind == PACKET_TRACK:
+            p.kind = PACKET_ZONES
 
 
 cdef void walk_other(engine_t* e, packet_t* p, const frame_t* frame, ct_result_t* r) noexcept nogil:
@@ -155,14 +164,17 @@ cdef void walk_other(engine_t* e, packet_t* p, const frame_t* frame, ct_result_t
     elif p.kind == PACKET_ICMP_ERROR:
         ct_icmp_error(&e.ct, p, r)
     elif p.kind == PACKET_INVALID:
-        if cython.unlikely(e.ct.expects.count):
-            refused(e, p)
-        no_entry(r, CT_STATE_INVALID)
+        if e.ct.expects.count or e.ct.opts.value[OPT_MAX]:
+            refused(e, p, r)
+        else:
+            no_entry(r, CT_STATE_INVALID)
     elif p.kind == PACKET_UNTRACKED:
         no_entry(r, CT_STATE_UNTRACKED)
     elif p.kind == PACKET_CALL:
         ct_call(&e.ct, p, False)
-        ct_in(&e.ct, p, r)
+        ct_in_zones(&e.ct, p, r)
+    elif p.kind == PACKET_ZONES:
+        ct_in_zones(&e.ct, p, r)
     elif p.kind == PACKET_CALL_ERROR:
         ct_call(&e.ct, p, True)
         ct_icmp_error(&e.ct, p, r)
@@ -187,7 +199,8 @@ cdef void fill_row(const engine_t* e, const packet_t* p, const ct_result_t* r, p
     row.ctstate = r.state
     row.ctdir = r.direction + 1 if r.conn != NULL else 0
     row.conn = r.number
-    row.state = row.mark = row.status = row.timeout = 0
+    row.state = row.status = row.timeout = 0
+    row.mark = e.ct.template.mark
     row.verdict = VERDICT_ACCEPT
     row.decided = 0
     row.reason = p.reason

@@ -32,6 +32,8 @@ cdef enum:
     NS_PER_S = 1000000000
     UPDATE = 1
     DESTROY = 2
+    ZONE_ORIG = 1       # index into records.ZONE_DIRS
+    ZONE_REPLY = 2
 
 # What -o asks for.
 cdef enum:
@@ -104,6 +106,8 @@ cdef char* put_direction(char* out, const conn_row_t* row, bint reply, bint coun
     out = put_address(put_text(out, b"src=", 4), src, row.l3proto)
     out = put_address(put_text(out, b" dst=", 5), dst, row.l3proto)
     out = put_ids(put_text(out, b" ", 1), row, reply)
+    if row.zone_dir == (ZONE_REPLY if reply else ZONE_ORIG):
+        out = put_pair(out, b"zone-reply=" if reply else b"zone-orig=", 11 if reply else 10, row.zone)
     if counters:
         out = put_pair(out, b"packets=", 8, row.reply_packets if reply else row.orig_packets)
         out = put_pair(out, b"bytes=", 6, row.reply_bytes if reply else row.orig_bytes)
@@ -143,7 +147,7 @@ cdef char* put_connection(char* out, const conn_row_t* row, int style) noexcept 
     """A line of ``conntrack -L``."""
     out = put_tuples(put_family(out, row, style), row, has_state(row), True, True)
     out = put_pair(out, b"mark=", 5, row.mark)
-    if row.zone:
+    if row.zone and not row.zone_dir:
         out = put_pair(out, b"zone=", 5, row.zone)
     out = put_word(out, _helpers[row.helper])
     out = put_number(put_text(out, b"use=", 4), row.use)
@@ -166,7 +170,7 @@ cdef char* put_event(char* out, const event_row_t* event, int style) noexcept no
     out = put_tuples(put_family(out, row, style), row, state, row.timeout or not destroy, destroy)
     if row.mark:
         out = put_pair(out, b"mark=", 5, row.mark)
-    if row.zone:
+    if row.zone and not row.zone_dir:
         out = put_pair(out, b"zone=", 5, row.zone)
     if not destroy:
         out = put_word(out, _helpers[row.helper])

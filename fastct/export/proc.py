@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from fastct.conntrack.opts import SYSCTLS
 from fastct.export.fields import ASSURED, FAMILY_NAMES, FAMILY_NUMBERS, GRE, ICMP, SEEN_REPLY, protocol_of, state_of
 from fastct.export.statistics import linux_stats
+from fastct.records import ZONE_DIRS
 
 DCCP = 33
 GRE_TIMEOUTS = ("nf_conntrack_gre_timeout", "nf_conntrack_gre_timeout_stream")
@@ -47,9 +48,13 @@ def _ids(row, side):
     return f"sport={row[f'{side}_sport']} dport={row[f'{side}_dport']} "
 
 
+def _zone(row, direction):
+    return f"zone{direction and '-'}{direction}={row['zone']} " if ZONE_DIRS[row["zone_dir"]] == direction else ""
+
+
 def _direction(row, side):
     return (f"src={_address(row, f'{side}_src')} dst={_address(row, f'{side}_dst')} {_ids(row, side)}"
-            f"packets={row[f'{side}_packets']} bytes={row[f'{side}_bytes']} ")
+            f"{_zone(row, side)}packets={row[f'{side}_packets']} bytes={row[f'{side}_bytes']} ")
 
 
 def proc_lines(rows, sysctls=SYSCTLS):
@@ -61,7 +66,7 @@ def proc_lines(rows, sysctls=SYSCTLS):
                f"{row['timeout']} {gre if row['l4proto'] == GRE else ''}{f'{state} ' if state else ''}"
                f"{_direction(row, 'orig')}{'' if row['status'] & SEEN_REPLY else '[UNREPLIED] '}"
                f"{_direction(row, 'reply')}{'[ASSURED] ' if row['status'] & ASSURED else ''}"
-               f"mark={row['mark']} zone={row['zone']} use={row['use'] + 1}\n")
+               f"mark={row['mark']} {_zone(row, '')}use={row['use'] + 1}\n")
 
 
 def proc_statistics(stats):

@@ -12,7 +12,7 @@ from fastct.export.fields import (
     protocol_of,
     state_of,
 )
-from fastct.records import EVENTS, HELPERS, STATES
+from fastct.records import EVENTS, HELPERS, STATES, ZONE_DIRS
 
 XML_BEGIN = '<?xml version="1.0" encoding="utf-8"?>\n<conntrack>\n'
 XML_END = "</conntrack>\n"
@@ -41,6 +41,8 @@ def _direction(row, side, counters):
              _element("src", address_of(row, f"{side}_src")), _element("dst", address_of(row, f"{side}_dst")),
              f'</layer3><layer4 protonum="{row["l4proto"]}" protoname="{protocol_of(row)}">', _layer4(row, side),
              "</layer4>"]
+    if ZONE_DIRS[row["zone_dir"]] == side:
+        parts.append(_element("zone", row["zone"]))
     if counters:
         parts.append(_element("counters", _element("packets", row[f"{side}_packets"])
                               + _element("bytes", row[f"{side}_bytes"])))
@@ -61,7 +63,7 @@ def _independent(row, in_table, timeout, state, helper):
         parts.append(_element("timeout", row["timeout"]))
     if in_table or row["mark"]:
         parts.append(_element("mark", row["mark"]))
-    if row["zone"]:
+    if row["zone"] and not row["zone_dir"]:
         parts.append(_element("zone", row["zone"]))
     if in_table:
         parts.append(_element("use", row["use"]))

@@ -85,6 +85,7 @@ cpdef enum Reason:
     sctp_heartbeat_tag
     # dropped
     table_full
+    clash
     helper_dropped
     # number of reasons
     reasons

@@ -70,6 +70,7 @@ TEXT = {
     Reason.sctp_init_again: "SCTP INIT in a closed association: does not refresh",
     Reason.sctp_heartbeat_tag: "SCTP HEARTBEAT with another tag: may be a new association on an old path",
     Reason.table_full: "connection table full, nothing to evict",
+    Reason.clash: "another connection has the tuple of its reply already",
     Reason.helper_dropped: "dropped by the helper: an announcement cut short, or no room for what it announces",
 }
 REASONS = tuple(Reason(i).name if i else "" for i in range(<int>Reason.reasons))

@@ -8,8 +8,8 @@ PACKAGE = Path(fastct.__file__).parent
 
 # From left to right; what stands together may import each other.
 ORDER = (("errors", "version"), ("records", "wire.reason"), ("capture",), ("wire",), ("conntrack",), ("engine",),
-         ("face",), ("state", "control"), ("restore",), ("snapshot",), ("tracker",), ("columns", "rows"), ("offline",),
-         ("benchmark",), ("export",), ("cli",), ("__main__",))
+         ("face",), ("state", "control", "fragstate"), ("restore",), ("join",), ("snapshot",), ("tracker",),
+         ("columns", "rows"), ("offline",), ("benchmark",), ("export",), ("cli",), ("__main__",))
 # The shared records name reasons and codes; listings know how an ICMP tuple is answered.
 LAZY = {("rows", "export")}
 IMPORT = re.compile(r"^\s*(?:from\s+(fastct[\w.]*)\s+c?import\s+(\w+)|c?import\s+(fastct[\w.]*))", re.MULTILINE)
