@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from fastct.conntrack.opts import SYSCTLS
     from fastct.errors import CaptureError, ConfigError, Error, RuleError, SnapshotError, UnsupportedLinkType
     from fastct.offline import Result, Summary, track
-    from fastct.records import CONNECTION_DTYPE, EVENT_DTYPE, EXPECTATION_DTYPE, PACKET_DTYPE
+    from fastct.records import CONNECTION_DTYPE, EVENT_DTYPE, EXPECT_EVENT_DTYPE, EXPECTATION_DTYPE, PACKET_DTYPE
     from fastct.rows import Table
     from fastct.tracker import GarbageCollector, Template, Tracker
 
-__all__ = ["CONNECTION_DTYPE", "CaptureError", "ConfigError", "EVENT_DTYPE", "EXPECTATION_DTYPE", "Error",
-           "GarbageCollector", "PACKET_DTYPE", "Result", "RuleError", "SYSCTLS", "SnapshotError", "Summary", "Table",
-           "Template", "Tracker", "UnsupportedLinkType", "__version__", "open", "rules", "track"]
+__all__ = ["CONNECTION_DTYPE", "CaptureError", "ConfigError", "EVENT_DTYPE", "EXPECTATION_DTYPE", "EXPECT_EVENT_DTYPE",
+           "Error", "GarbageCollector", "PACKET_DTYPE", "Result", "RuleError", "SYSCTLS", "SnapshotError", "Summary",
+           "Table", "Template", "Tracker", "UnsupportedLinkType", "__version__", "open", "rules", "track"]
 
 # Where each name lives: it is imported when it is first asked for, so that the program starts at once.
 _HOMES = {
@@ -24,7 +24,7 @@ _HOMES = {
     "conntrack.opts": ("SYSCTLS",),
     "errors": ("CaptureError", "ConfigError", "Error", "RuleError", "SnapshotError", "UnsupportedLinkType"),
     "offline": ("Result", "Summary", "track"),
-    "records": ("CONNECTION_DTYPE", "EVENT_DTYPE", "EXPECTATION_DTYPE", "PACKET_DTYPE"),
+    "records": ("CONNECTION_DTYPE", "EVENT_DTYPE", "EXPECT_EVENT_DTYPE", "EXPECTATION_DTYPE", "PACKET_DTYPE"),
     "rows": ("Table",),
     "rules": ("rules",),
     "tracker": ("GarbageCollector", "Template", "Tracker"),

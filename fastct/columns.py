@@ -25,6 +25,7 @@ from fastct.records import (
     PACKET_DTYPE,
     STATES,
     VERDICTS,
+    ZONE_DIRS,
 )
 from fastct.wire.reason import REASONS
 
@@ -86,6 +87,7 @@ CONNECTIONS = (
     Column("master", empty=IF_ZERO),
     Column("timeout"),
     Column("end", "word", words=ENDS),
+    Column("zone_dir", "word", words=ZONE_DIRS),
 )
 
 PACKETS = (

@@ -14,6 +14,8 @@ NOT_PERMITTED: str
 NO_MEMORY: str
 
 def handles_of(engine: Engine, order: NDArray[np.uint64]) -> NDArray[np.uint64]: ...
+def zero_counters(engine: Engine) -> None: ...
+def flush_expectations(engine: Engine) -> None: ...
 def is_answered(l3proto: int, type: int) -> bool: ...
 def insert(
     engine: Engine,
@@ -21,6 +23,7 @@ def insert(
     l4proto: int,
     ids: bytes,
     zone: int,
+    reply_zone: int,
     timeout_s: int,
     status: int,
     state: int,

@@ -2,6 +2,7 @@
 
     handles_of    what names each connection of a listing
     insert        an entry with a tuple, a timeout, status bits and a state
+    zero_counters, flush_expectations
     change        another timeout, further status bits, another state
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
@@ -15,10 +16,13 @@ from fastct.conntrack.conn cimport (
     IPS_FIXED_TIMEOUT,
     IPS_SEEN_REPLY,
     NO_SLOT,
+    conn_is_one,
     conn_t,
 )
-from fastct.conntrack.extra cimport extra_t, extras_of
-from fastct.conntrack.table cimport table_find, table_hasten, table_insert
+from fastct.conntrack.expect cimport expects_remove, expects_t
+from fastct.conntrack.extra cimport NO_EXTRA, extra_t, extras_of, extras_release
+from fastct.conntrack.pair cimport pair_begin, pair_known
+from fastct.conntrack.table cimport table_hasten, table_insert, table_remove
 from fastct.engine cimport engine_t
 from fastct.face cimport Engine
 from fastct.wire.bytes cimport swap32
@@ -50,10 +54,30 @@ def handles_of(Engine engine not None, const uint64_t[::1] order not None):
         slot = <uint32_t>order[i]
         if slot < engine.e.ct.table.slots_used:
             c = &engine.e.ct.table.conns[slot]
-            if c.key.l3proto:
+            if conn_is_one(c):
                 view[n] = <uint64_t>c.number << 32 | slot
                 n += 1
     return made[:n]
+
+
+def zero_counters(Engine engine not None):
+    """Count the packets and bytes of all connections from 0 again."""
+    cdef uint32_t slot
+    cdef conn_t* c
+    for slot in range(engine.e.ct.table.slots_used):
+        c = &engine.e.ct.table.conns[slot]
+        if conn_is_one(c):
+            memset(c.packets_lo, 0, sizeof(c.packets_lo))
+            memset(c.sums, 0, sizeof(c.sums))
+
+
+def flush_expectations(Engine engine not None):
+    """Nothing is expected any more."""
+    cdef expects_t* e = &engine.e.ct.expects
+    cdef uint32_t index
+    for index in range(1, e.used):
+        if e.items[index].ends.l3proto:
+            expects_remove(e, index)
 
 
 def is_answered(uint8_t l3proto, uint8_t type):
@@ -62,14 +86,15 @@ def is_answered(uint8_t l3proto, uint8_t type):
 
 
 def insert(Engine engine not None, bytes header not None, uint8_t l4proto, bytes ids not None, uint16_t zone,
-           timeout_s, uint32_t status, uint8_t state, uint32_t mark=0, tags=(0, 0)):
+           uint16_t reply_zone, timeout_s, uint32_t status, uint8_t state, uint32_t mark=0, tags=(0, 0)):
     """Make an entry; returns DONE or why not.
 
     Parameters
     ----------
     header, l4proto, ids
         The tuple, as ``Engine.find`` takes it.
-    zone : int
+    zone, reply_zone : int
+        Of the original tuple and of the reply's.
     timeout_s : int
     status : int
         IPS_* bits that a user may set.
@@ -86,6 +111,7 @@ def insert(Engine engine not None, bytes header not None, uint8_t l4proto, bytes
     cdef const uint8_t* l4 = <const uint8_t*><const char*>ids
     cdef uint32_t slot
     cdef extra_t* x
+    cdef conn_t* made
     cdef uint64_t deadline = deadline_after(e, timeout_s)
     cdef uint8_t l3proto = ip[0] >> 4
     if len(ids) != 8 or len(header) != (20 if l3proto == 4 else 40):
@@ -95,8 +121,7 @@ def insert(Engine engine not None, bytes header not None, uint8_t l4proto, bytes
     if not tuple_of(&p, ip, l3proto, l4proto, l4, zone, &e.wire):
         return INVALID
     p.slot = NO_SLOT
-    slot = table_find(&e.ct.table, &p)
-    if slot != NO_SLOT:
+    if zone == reply_zone and pair_known(&e.ct, &p) != NO_SLOT:
         return EXISTS
     if status & ~CHANGEABLE:
         return BUSY
@@ -113,9 +138,15 @@ def insert(Engine engine not None, bytes header not None, uint8_t l4proto, bytes
     slot = table_insert(&e.ct.table, &p, &c, e.ct.now)
     if slot == NO_SLOT:
         return NO_MEMORY
+    made = &e.ct.table.conns[slot]
+    if not pair_begin(&e.ct, &p, slot, reply_zone):
+        if made.extra != NO_EXTRA:
+            extras_release(&e.ct.extras, made)
+        table_remove(&e.ct.table, slot)
+        return EXISTS
     e.ct.created += 1
     if mark:
-        x = extras_of(&e.ct.extras, &e.ct.table.conns[slot])
+        x = extras_of(&e.ct.extras, made)
         if x != NULL:
             x.mark = mark
     return DONE

@@ -7,7 +7,7 @@
                    wrong checksum?             ► INVALID
                    PREROUTING, OUTPUT: raw     ► rules_raw
                    ICMP error                  ► (about a GRE call? ct_call) ► ct_icmp_error
-                   has a tuple                 ► (a GRE call? ct_call) ► ct_in
+                   has a tuple                 ► (a GRE call? ct_call) ► ct_in, or ct_in_zones
                    the other tables            ► rules_walk ► ct_dropped, or
                    passes                      ► ct_out: helper, events
     every GC_EVERY packets                     a bounded step of the sweep for expired connections
@@ -29,16 +29,19 @@ from fastct.conntrack.core cimport (
     DROP_NOT,
     ct_call,
     ct_dropped,
-    ct_gc,
     ct_icmp_error,
     ct_in,
+    ct_in_zones,
     ct_out,
     ct_refused,
     ct_result_t,
+    template_t,
 )
 from fastct.conntrack.conn cimport NO_SLOT
 from fastct.conntrack.defrag cimport defrag_expire, defrag_in
 from fastct.conntrack.fragqueue cimport piece_frame, piece_t
+from fastct.conntrack.opts cimport OPT_MAX
+from fastct.conntrack.room cimport ct_gc
 from fastct.conntrack.table cimport table_candidate, table_candidate_beyond, table_prefetch
 from fastct.records cimport packet_row_t
 from fastct.rules.evaluate cimport rules_raw, rules_replay, rules_walk
@@ -54,6 +57,7 @@ from fastct.wire.packet cimport (
     PACKET_NONE,
     PACKET_TRACK,
     PACKET_UNTRACKED,
+    PACKET_ZONES,
     PROTO_SCTP,
     PROTO_TCP,
     PROTO_UDP,
@@ -135,15 +139,18 @@ cdef inline void no_entry(ct_result_t* r, uint8_t state) noexcept nogil:
     r.fresh = r.due = 0
 
 
-cdef void refused(engine_t* e, packet_t* p) noexcept nogil:
-    """What an INVALID packet does where something is expected, of the protocols that helpers expect."""
+cdef void refused(engine_t* e, packet_t* p, ct_result_t* r) noexcept nogil:
+    """What an INVALID packet does where something is expected, or the table is full: if it has ports, at least."""
     cdef const uint8_t* ports = p.data + p.l4_off
-    if (p.l4proto == PROTO_TCP or p.l4proto == PROTO_UDP) and p.l4_off + 4 <= p.cap_len and p.cap_len == p.len:
+    cdef bint has_ports = (p.l4proto == PROTO_TCP or p.l4proto == PROTO_UDP or p.l4proto == PROTO_SCTP
+                           or p.l4proto == PROTO_UDPLITE)
+    no_entry(r, CT_STATE_INVALID)
+    if has_ports and p.l4_off + 4 <= p.cap_len and p.cap_len == p.len:
         p.slot = NO_SLOT
         tuple_ports(p, p.data, p.ip_version, p.l4proto, load_u16(ports), load_u16(ports + 2), &e.wire)
         if e.ct.template.zone:
             packet_zone(p, e.ct.template.zone, &e.wire)
-        ct_refused(&e.ct, p)
+        ct_refused(&e.ct, p, r)
 
 
 cdef void assemble(engine_t* e, packet_t* p, const frame_t* frame) noexcept nogil:
@@ -158,13 +165,17 @@ cdef void assemble(engine_t* e, packet_t* p, const frame_t* frame) noexcept nogi
 cdef inline void raw(engine_t* e, packet_t* p) noexcept nogil:
     """PREROUTING, raw. Conntrack is the first to ask for transport checksums: who is not tracked is not asked."""
     sums_pass(e, p)
-    if cython.unlikely(e.template.notrack and p.kind >= PACKET_INVALID):
-        untrack(p)
+    if cython.unlikely(e.template.special and p.kind >= PACKET_INVALID):
+        specially(&e.template, p)
 
 
-cdef inline void untrack(packet_t* p) noexcept nogil:
-    p.kind = PACKET_UNTRACKED
-    p.reason = Reason.none
+cdef void specially(const template_t* t, packet_t* p) noexcept nogil:
+    """A template that changes how a packet is tracked."""
+    if t.notrack:
+        p.kind = PACKET_UNTRACKED
+        p.reason = Reason.none
+    elif p.kind == PACKET_TRACK:
+        p.kind = PACKET_ZONES
 
 
 cdef void track_other(engine_t* e, packet_t* p, ct_result_t* r) noexcept nogil:
@@ -172,14 +183,17 @@ cdef void track_other(engine_t* e, packet_t* p, ct_result_t* r) noexcept nogil:
     if p.kind == PACKET_ICMP_ERROR:
         ct_icmp_error(&e.ct, p, r)
     elif p.kind == PACKET_INVALID:
-        if cython.unlikely(e.ct.expects.count):
-            refused(e, p)
-        no_entry(r, CT_STATE_INVALID)
+        if e.ct.expects.count or e.ct.opts.value[OPT_MAX]:
+            refused(e, p, r)
+        else:
+            no_entry(r, CT_STATE_INVALID)
     elif p.kind == PACKET_UNTRACKED:
         no_entry(r, CT_STATE_UNTRACKED)
     elif p.kind == PACKET_CALL:
         ct_call(&e.ct, p, False)
-        ct_in(&e.ct, p, r)
+        ct_in_zones(&e.ct, p, r)
+    elif p.kind == PACKET_ZONES:
+        ct_in_zones(&e.ct, p, r)
     elif p.kind == PACKET_CALL_ERROR:
         ct_call(&e.ct, p, True)
         ct_icmp_error(&e.ct, p, r)
@@ -218,9 +232,9 @@ cdef inline void walk_ruled(engine_t* e, packet_t* p, ct_result_t* r) noexcept n
         walk_tables(e, p, r)
         return
     ct_in(&e.ct, p, r)
-    path = memory_path(program, &e.ct, p, r, 0, 0)
+    path = memory_path(program, &e.ct, p, r, e.template.mark, 0)
     if cython.unlikely(path == NULL or not path.plain):
-        e.run.mark = 0
+        e.run.mark = e.template.mark
         filter_tracked(e, p, r, path)
         return
     e.taken = path
@@ -238,7 +252,7 @@ cdef void walk_tables(engine_t* e, packet_t* p, ct_result_t* r) noexcept nogil:
     cdef program_t* program = e.rules[p.ip_version]
     cdef path_t* path = NULL
     e.taken = NULL
-    run.mark = 0
+    run.mark = e.template.mark
     if program == NULL:
         run.verdict, run.decided = RULE_ACCEPT, NOWHERE
         track(e, p, r)
@@ -264,8 +278,8 @@ cdef bint raw_table(engine_t* e, packet_t* p, ct_result_t* r) noexcept nogil:
     if run.template.zone != p.key.zone and p.kind >= PACKET_TRACK:
         p.slot = NO_SLOT
         packet_zone(p, run.template.zone, &e.wire)
-    if run.template.notrack:
-        untrack(p)
+    if run.template.special and p.kind >= PACKET_INVALID:
+        specially(&run.template, p)
     e.ct.template = run.template
     return True
 
@@ -309,7 +323,8 @@ cdef void fill_row(const engine_t* e, const packet_t* p, const ct_result_t* r, p
     row.ctstate = r.state
     row.ctdir = r.direction + 1 if r.conn != NULL else 0
     row.conn = r.number
-    row.state = row.mark = row.status = row.timeout = 0
+    row.state = row.status = row.timeout = 0
+    row.mark = e.ct.template.mark
     row.verdict = VERDICT_ACCEPT
     row.decided = 0
     row.reason = p.reason

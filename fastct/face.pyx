@@ -16,12 +16,11 @@ from fastct.conntrack.core cimport (
     POLICIES_MAX,
     ct_destroy,
     ct_free,
-    ct_gc,
     ct_init,
     ct_t,
     template_t,
 )
-from fastct.conntrack.conn cimport NO_SLOT, conn_t
+from fastct.conntrack.conn cimport NO_SLOT, conn_is_one, conn_t
 from fastct.conntrack.defrag cimport (
     defrag_configure,
     defrag_expire,
@@ -37,7 +36,9 @@ from fastct.conntrack.helper cimport assignments_set
 from fastct.conntrack.local cimport locals_set
 from fastct.conntrack.log cimport log_t
 from fastct.conntrack.opts cimport OPT_CHECKSUM, OPT_MAX, OPT_UDPLITE_PSEUDO, ct_opts_t, opts_set
-from fastct.conntrack.table cimport table_find, table_memory, table_selfcheck
+from fastct.conntrack.pair cimport pair_known
+from fastct.conntrack.room cimport ct_gc
+from fastct.conntrack.table cimport table_memory, table_selfcheck
 from fastct.conntrack.verdict cimport END_CLOSED, END_DELETED, END_EXPIRED, END_RESET, ENDS_COUNT
 from fastct.engine cimport (
     CHECKSUM_AUTO,
@@ -61,7 +62,17 @@ from fastct.wire.reason cimport Reason
 from fastct.wire.tuples cimport tuple_of
 
 from fastct.errors import ConfigError
-from fastct.records import CONNECTION_DTYPE, CTSTATES, ENDS, EVENT_DTYPE, EXPECTATION_DTYPE, HELPERS, PACKET_DTYPE
+from fastct.records import (
+    CONNECTION_DTYPE,
+    CTSTATES,
+    ENDS,
+    EVENT_DTYPE,
+    EXPECT_EVENT_DTYPE,
+    EXPECTATION_DTYPE,
+    HELPERS,
+    PACKET_DTYPE,
+    ZONE_DIRS,
+)
 from fastct.wire.reason import REASONS
 
 cdef object drained(log_t* log, object dtype):
@@ -69,6 +80,7 @@ cdef object drained(log_t* log, object dtype):
     rows = np.empty(log.rows, dtype=dtype)
     if log.rows:
         memcpy(<void*><size_t>rows.ctypes.data, log.mem.base, log.rows * log.row_size)
+    log.drained += log.rows
     log.rows = 0
     return rows
 
@@ -154,12 +166,17 @@ cdef class Engine:
         e.wire.udplite_pseudo = <uint8_t>opts.value[OPT_UDPLITE_PSEUDO]
         e.wire.verify = e.wire.verify_ip and opts.value[OPT_CHECKSUM]
 
-    def template(self, uint16_t zone=0, bint notrack=False, str helper not None="", dict timeouts=None):
+    def template(self, uint16_t zone=0, bint notrack=False, str helper not None="", dict timeouts=None,
+                 str zone_dir not None="", uint32_t mark=0):
         """What the packets of the next runs are given before they are tracked.
 
         Parameters
         ----------
         zone : int
+        zone_dir : {"", "orig", "reply"}
+            The direction whose tuples the zone counts for; "": both.
+        mark : int
+            Of the packets.
         notrack : bool
         helper : str
             Of the connections that they begin; "": none.
@@ -170,9 +187,14 @@ cdef class Engine:
         memset(&t, 0, sizeof(template_t))
         if helper not in HELPERS:
             raise ConfigError(f"unknown helper {helper!r}; known are {', '.join(HELPERS[1:])}")
-        t.zone, t.notrack, t.helper = zone, notrack, HELPERS.index(helper)
+        if zone_dir not in ZONE_DIRS:
+            raise ConfigError(f"zone_dir: expected orig or reply, got {zone_dir!r}")
+        t.zone, t.reply_zone = zone * (zone_dir != "reply"), zone * (zone_dir != "orig")
+        t.mark, t.notrack, t.helper = mark, notrack, HELPERS.index(helper)
         if timeouts:
             t.has_policy, t.policy = True, self._policy(timeouts)
+        t.special = notrack or t.zone != t.reply_zone
+        t.attaches = t.helper or t.has_policy or t.zone != t.reply_zone
         self.e.template = self.e.ct.template = t
 
     def rules(self, Program ipv4, Program ipv6, Routes routes not None):
@@ -300,7 +322,7 @@ cdef class Engine:
         cdef uint64_t[::1] view = order
         for slot in range(self.e.ct.table.slots_used):
             c = &self.e.ct.table.conns[slot]
-            if c.key.l3proto:
+            if conn_is_one(c):
                 view[n] = <uint64_t><uint32_t>(c.number - oldest) << 32 | slot
                 n += 1
         order.sort()
@@ -314,7 +336,7 @@ cdef class Engine:
         cdef uint32_t slot
         for i in range(order.shape[0]):
             slot = <uint32_t>order[i]
-            if slot < self.e.ct.table.slots_used and self.e.ct.table.conns[slot].key.l3proto:
+            if slot < self.e.ct.table.slots_used and conn_is_one(&self.e.ct.table.conns[slot]):
                 ct_row(&self.e.ct, slot, self.e.ct.now, &row[n])
                 n += 1
         return made[:n]
@@ -340,8 +362,8 @@ cdef class Engine:
         if not tuple_of(&p, ip, l3proto, l4proto, l4, zone, &self.e.wire):
             return None
         p.slot = NO_SLOT
-        slot = table_find(&self.e.ct.table, &p)
-        if slot == NO_SLOT or self.e.ct.table.conns[slot].deadline_ns <= self.e.ct.now:
+        slot = pair_known(&self.e.ct, &p)
+        if slot == NO_SLOT:
             return None
         return <uint64_t>self.e.ct.table.conns[slot].number << 32 | slot
 
@@ -352,7 +374,7 @@ cdef class Engine:
         if slot >= self.e.ct.table.slots_used:
             return None
         c = &self.e.ct.table.conns[slot]
-        if c.key.l3proto == 0 or c.number != handle >> 32 or c.deadline_ns <= self.e.ct.now:
+        if not conn_is_one(c) or c.number != handle >> 32 or c.deadline_ns <= self.e.ct.now:
             return None
         return slot
 
@@ -410,7 +432,7 @@ cdef class Engine:
         for i in range(self.e.ct.expects.used - 1, 0, -1):
             x = &self.e.ct.expects.items[i]
             if x.ends.l3proto and not expect_is_over(&self.e.ct.expects, x, self.e.ct.now):
-                ct_expect_row(&self.e.ct, x, &row[n])
+                ct_expect_row(&self.e.ct, x, self.e.ct.now, &row[n])
                 n += 1
         return made[:n]
 
@@ -423,6 +445,10 @@ cdef class Engine:
     def drain_events(self):
         """Events since the last call, in the order they were noticed: EVENT_DTYPE array."""
         return drained(&self.e.ct.event_log, EVENT_DTYPE)
+
+    def drain_expect_events(self):
+        """Events of expectations since the last call: EXPECT_EVENT_DTYPE array."""
+        return drained(&self.e.ct.expect_log, EXPECT_EVENT_DTYPE)
 
     # -- the sweep
 
@@ -466,7 +492,7 @@ cdef class Engine:
                    "chain_too_long": self.e.ct.table.chain_too_long,
                    "expect_new": self.e.ct.expects.taken, "expect_create": self.e.ct.expects.created,
                    "expect_delete": self.e.ct.expects.deleted,
-                   "lost_rows": self.e.ct.ended_log.lost + self.e.ct.event_log.lost}
+                   "lost_rows": self.e.ct.ended_log.lost + self.e.ct.event_log.lost + self.e.ct.expect_log.lost}
         counted |= {"fragment_datagrams": self.e.defrag.datagrams, "fragment_queues_expired": self.e.defrag.expired,
                     "fragment_queues_far": self.e.defrag.far,
                     "fragment_queues": self.e.defrag.ip4.count + self.e.defrag.ip6.count,

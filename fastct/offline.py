@@ -149,6 +149,18 @@ class _Events(_Ended):
         return np.lexsort((among, ~expiry, rows["ts"]))
 
 
+class _ExpectEvents(_Events):
+    """Events of expectations, in the order of time."""
+
+    def __init__(self, tracker, sink):
+        super().__init__(tracker, sink)
+        self._drain = tracker.drain_expect_events
+
+    @staticmethod
+    def _order(rows):
+        return np.argsort(rows["ts"], kind="stable")
+
+
 class _Progress:
     """Calls ``report`` a few times a second."""
 
@@ -224,8 +236,8 @@ def _release_waiting(tracker, logs):
     return max(HELD_ROWS, 2 * max(log.rows for log in logs))
 
 
-def replay(source, tracker, *, connections=None, packets=None, events=None, leaving=None, at=None,
-           progress=None):
+def replay(source, tracker, *, connections=None, packets=None, events=None, expectations=None, leaving=None,
+           at=None, progress=None):
     """Feed a capture through a tracker and hand on what comes out.
 
     Ctrl-C ends the reading, not the output: what had been read is handed on in full.
@@ -235,9 +247,10 @@ def replay(source, tracker, *, connections=None, packets=None, events=None, leav
     source : Capture
         As ``fastct.open`` returns it.
     tracker : Tracker
-        Made with ``keep_ended`` if ``connections`` is given, with ``keep_events`` if ``events`` is.
-    connections, packets, events : callable, optional
-        Called with arrays of rows (CONNECTION_DTYPE, PACKET_DTYPE, EVENT_DTYPE).
+        Made with ``keep_ended`` if ``connections`` is given, with ``keep_events`` if ``events`` or
+        ``expectations`` is.
+    connections, packets, events, expectations : callable, optional
+        Called with arrays of rows (CONNECTION_DTYPE, PACKET_DTYPE, EVENT_DTYPE, EXPECT_EVENT_DTYPE).
     leaving : callable, optional
         Called with blocks of frames: the packets that leave. The tracker is made with ``keep_leaving`` then.
     at : int or datetime.timedelta, optional
@@ -258,7 +271,8 @@ def replay(source, tracker, *, connections=None, packets=None, events=None, leav
         If ``at`` is neither.
     """
     logs = (_Ended(tracker, connections if at is None and connections else lambda rows: None),
-            _Events(tracker, events or (lambda rows: None)))
+            _Events(tracker, events or (lambda rows: None)),
+            _ExpectEvents(tracker, expectations or (lambda rows: None)))
     ticker = _Progress(progress, source)
     until = _Until(at)
     interrupted = False

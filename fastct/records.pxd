@@ -37,6 +37,7 @@ cdef packed struct conn_row_t:
     uint32_t timeout         # whole seconds left, as conntrack prints them; 0 once expired
     uint8_t end              # index into ENDS
     uint32_t use             # who refers to it: the table, and the connections whose master it is
+    uint8_t zone_dir         # index into ZONE_DIRS: where the zone counts
 
 cdef packed struct expect_row_t:
     uint8_t l3proto          # 4 or 6
@@ -58,6 +59,12 @@ cdef packed struct expect_row_t:
     uint8_t master_dst[16]
     uint16_t master_sport
     uint16_t master_dport
+
+cdef packed struct expect_event_row_t:
+    uint64_t ts              # ns since the epoch
+    uint8_t type             # index into EVENTS: NEW or DESTROY
+    uint64_t after           # so many events of connections came before it
+    expect_row_t row
 
 cdef packed struct packet_row_t:
     uint64_t packet          # 1-based number in the input

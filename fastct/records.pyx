@@ -14,6 +14,7 @@ STATES = ("", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "
           "", "CLOSED", "COOKIE_WAIT", "COOKIE_ECHOED", "ESTABLISHED", "SHUTDOWN_SENT", "SHUTDOWN_RECD",
           "SHUTDOWN_ACK_SENT", "HEARTBEAT_SENT")
 ENDS = ("live", "expired", "closed", "reset", "evicted", "deleted")
+ZONE_DIRS = ("", "orig", "reply")      # where a zone counts; "": in both
 EVENTS = ("NEW", "UPDATE", "DESTROY")
 HELPERS = ("", "ftp", "tftp", "irc", "sane", "amanda", "netbios-ns", "pptp", "sip")
 # Classes of expectations by helper; those of other helpers have no names.
@@ -43,8 +44,11 @@ EXPECTATION_DTYPE = _dtype(_expect_view)
 
 EVENT_DTYPE = np.dtype([("ts", "u8"), ("type", "u1"), ("row", CONNECTION_DTYPE)])
 
+EXPECT_EVENT_DTYPE = np.dtype([("ts", "u8"), ("type", "u1"), ("after", "u8"), ("row", EXPECTATION_DTYPE)])
+
 # All must be the structs byte for byte: the engine writes one, NumPy reads the other.
 assert CONNECTION_DTYPE.itemsize == sizeof(conn_row_t)
 assert PACKET_DTYPE.itemsize == sizeof(packet_row_t)
 assert EXPECTATION_DTYPE.itemsize == sizeof(expect_row_t)
 assert EVENT_DTYPE.itemsize == sizeof(event_row_t)
+assert EXPECT_EVENT_DTYPE.itemsize == sizeof(expect_event_row_t)

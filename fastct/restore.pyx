@@ -2,11 +2,7 @@
 
     engine_from          an empty engine with such numbers
     take_connections     puts a block in
-    join_masters         all connections are in: who is whose master?
-    take_expectations    puts a block of expectations in
-    take_calls           puts a block of the keymap's entries in
-    take_probation       puts a block of candidates in
-    complete             all is in: is it what the numbers say?
+    complete             all is in (``join.pyx``): is it what the numbers say?
 
 An engine that is made again goes on exactly as the old one would have: connections lie in the same places of the
 same index, so that even what a full table gives up is the same. With another key the index is built anew.
@@ -15,17 +11,17 @@ Nothing that comes in is trusted. A record is put in only if it is what the trac
 its range, the tuple canonical and not there yet. What is wrong raises ValueError.
 """
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 cimport cython
 
-import numpy as np
-
-from fastct.conntrack.arena cimport arena_grow
 from fastct.conntrack.conn cimport (
     CONN_FLIP,
     CONN_HELPED,
+    CONN_PAIRED,
     CONN_POLICY,
+    CONN_REPLY,
+    CONN_RIVAL,
     IPS_ASSURED,
     IPS_CONFIRMED,
     IPS_EXPECTED,
@@ -36,22 +32,10 @@ from fastct.conntrack.conn cimport (
     conn_t,
     tcp_conn_t,
 )
-from fastct.conntrack.core cimport ct_number, ct_t
-from fastct.conntrack.early_drop cimport candidate_t, probation_t
-from fastct.conntrack.expect cimport (
-    EXPECT_ADDED,
-    EXPECT_BUCKETS,
-    EXPECT_EITHER_WAY,
-    EXPECT_FLAGS,
-    EXPECT_SHARED,
-    ends_t,
-    expect_t,
-    expects_add,
-)
-from fastct.conntrack.extra cimport EXPECT_CLASSES, NO_EXTRA, extra_t, extras_of
+from fastct.conntrack.expect cimport EXPECT_BUCKETS
+from fastct.conntrack.extra cimport NO_EXTRA, extra_t, extras_of
 from fastct.conntrack.helper cimport helper_is_sound
-from fastct.conntrack.helpers.pptp cimport pptp_t
-from fastct.conntrack.keymap cimport NO_CALL, keymap_add
+from fastct.conntrack.pair cimport pair_is_taken
 from fastct.conntrack.sctp cimport SCTP_CLOSED, SCTP_HEARTBEAT_SENT
 from fastct.conntrack.table cimport (
     FIRST_LINES,
@@ -67,43 +51,27 @@ from fastct.conntrack.table cimport (
 from fastct.conntrack.tcp cimport TCP_IS_NONE, TCP_SYN_SENT2
 from fastct.engine cimport SLOTS_MAX, engine_t
 from fastct.face cimport Engine
-from fastct.state cimport LINES_SPARE, call_image_t, conn_image_t, counters_at, expect_image_t, extra_image_t, number_at
+from fastct.state cimport LINES_SPARE, conn_image_t, counters_at, extra_image_t, number_at
 from fastct.wire.packet cimport PROTO_ICMP, PROTO_ICMPV6, PROTO_SCTP, PROTO_TCP, hash_key_t, packet_t
 from fastct.wire.tuples cimport tuple_of
 
 from fastct.face import Engine as new_engine
-from fastct.records import HELPERS
 from fastct.state import COUNTERS, NUMBERS, RECORD_BYTES
 
 cdef enum:
     SCALE_MAX = 14
     STATUS_KNOWN = IPS_EXPECTED | IPS_SEEN_REPLY | IPS_ASSURED | IPS_CONFIRMED | IPS_FIXED_TIMEOUT | IPS_HELPER
-    FLAGS_KNOWN = CONN_FLIP | CONN_HELPED | CONN_POLICY
-    EXPECTING_MAX = 255          # of one class of one master: its counter has eight bits
+    FLAGS_KNOWN = CONN_FLIP | CONN_HELPED | CONN_POLICY | CONN_PAIRED | CONN_RIVAL
+    FLAGS_OF_REPLY = CONN_FLIP | CONN_REPLY | CONN_RIVAL
 
 cdef uint64_t TIMEOUT_MAX_NS = <uint64_t>0xFFFFFFFF * 1000000000
 cdef uint64_t MOST = <uint64_t>-1
-cdef uint8_t _pptp = HELPERS.index("pptp")
 
-# What is wrong with a record.
-cdef enum fault_t:
-    GOOD
-    BAD_TUPLE
-    BAD_TIME
-    BAD_STATUS
-    BAD_STATE
-    BAD_RESERVED
-    BAD_NUMBER
-    BAD_ADDRESSES
-    BAD_EXTRA
-    BAD_MASTER
-    BAD_PLACE
-    TWICE
-
-_FAULTS = ("", "not a tuple of the tracker's", "a time out of order", "unknown status bits",
-           "a state its protocol does not have", "something in a reserved field", "a number that was never given",
-           "its addresses are missing", "an extra that nothing has", "a master that is not there",
-           "not where the index would have it", "a tuple that is there already")
+# By fault_t.
+FAULTS = ("", "not a tuple of the tracker's", "a time out of order", "unknown status bits",
+          "a state its protocol does not have", "something in a reserved field", "a number that was never given",
+          "its addresses are missing", "an extra that nothing has", "a master that is not there",
+          "not where the index would have it", "a tuple that is there already")
 
 
 # ---- numbers
@@ -170,6 +138,7 @@ def engine_from(dict state not None, dict settings not None, bint keep_ended=Fal
         raise ValueError("records of another layout")
     cdef uint64_t count = number_of(state, "count", SLOTS_MAX)
     cdef uint64_t slots = number_of(state, "slots", SLOTS_MAX, count)
+    cdef uint64_t entries = count + number_of(state, "replies", count)
     # Room is reserved for as many as the old engine was made for, whatever its limit was later.
     cdef Engine engine = new_engine(
         key or key_of(state), settings["sysctls"] | {"nf_conntrack_max": slots % SLOTS_MAX},
@@ -187,10 +156,10 @@ def engine_from(dict state not None, dict settings not None, bint keep_ended=Fal
     take_counters(e, state)
     e.gc_lines = <uint32_t>number_of(state, "gc_budget", 1 << 20, 1)
     number_of(state, "count", e.ct.created)
-    cdef uint64_t lines = number_of(state, "lines", count * 4 + LINES_SPARE)
+    cdef uint64_t lines = number_of(state, "lines", entries * 4 + LINES_SPARE)
     t.sweep_line = <uint32_t>number_of(state, "sweep_line", MOST >> 32)
-    if lines and (lines < FIRST_LINES or count * 100 > lines * <uint64_t>(LINE_PLACES * LOAD_PERCENT)):
-        raise ValueError(f"lines: {lines} are not the index of {count} connections")
+    if lines and (lines < FIRST_LINES or entries * 100 > lines * <uint64_t>(LINE_PLACES * LOAD_PERCENT)):
+        raise ValueError(f"lines: {lines} are not the index of {entries} entries")
     if lines and key is None and not table_lines(t, <uint32_t>lines):
         raise ValueError("lines: no room for the index")
     return engine
@@ -261,6 +230,21 @@ cdef bint packet_of(engine_t* e, packet_t* p, const conn_t* c, const addr6_t* ad
     return not p.flip
 
 
+cdef fault_t check_reply(const engine_t* e, const conn_image_t* image) noexcept nogil:
+    """The entry of a reply's tuple has nothing but that, and the number of its connection."""
+    cdef conn_image_t plain
+    memset(&plain, 0, sizeof(plain))
+    plain.conn.key, plain.conn.number, plain.place = image.conn.key, image.conn.number, image.place
+    plain.conn.flags = image.conn.flags & FLAGS_OF_REPLY
+    if image.place >= LINE_PLACES:
+        return BAD_PLACE
+    if memcmp(&plain, image, sizeof(plain)):
+        return BAD_RESERVED
+    if image.conn.key.l3proto != 4 and image.conn.key.l3proto != 6:
+        return BAD_TUPLE
+    return BAD_NUMBER if <uint32_t>(<uint32_t>e.ct.created - image.conn.number) >= e.ct.created else GOOD
+
+
 cdef fault_t check_extra(const conn_t* c, const extra_image_t* image, extra_t* x,
                          const loading_t* loading) noexcept nogil:
     """Fill ``x``, but for what belongs to others, if the connection may have that; ``image``: NULL, it has none."""
@@ -274,9 +258,10 @@ cdef fault_t check_extra(const conn_t* c, const extra_image_t* image, extra_t* x
         x.has_labels, x.helper, x.policy = image.has_labels, image.helper, image.policy
         memcpy(x.labels, image.labels, sizeof(x.labels))
         memcpy(x.state, image.state, sizeof(x.state))
+        x.reply_slot = NO_SLOT       # until join_connections
         if not helper_is_sound(x, c.key.l3proto, c.key.l4proto):
             return BAD_EXTRA
-    elif c.flags & CONN_POLICY:
+    elif c.flags & (CONN_POLICY | CONN_PAIRED):
         return BAD_EXTRA
     return GOOD if (x.helper != 0) == (c.flags & CONN_HELPED != 0) else BAD_EXTRA
 
@@ -291,8 +276,9 @@ cdef fault_t take_record(const loading_t* loading, const conn_image_t* image, co
     cdef extra_t* own
     cdef uint8_t ip[40]
     cdef uint32_t slot
-    cdef fault_t fault = check_record(e, image)
-    if fault == GOOD:
+    cdef bint is_reply = image.conn.flags & CONN_REPLY != 0
+    cdef fault_t fault = check_reply(e, image) if is_reply else check_record(e, image)
+    if fault == GOOD and not is_reply:
         fault = check_extra(&c, extra, &x, loading)
     if fault != GOOD:
         return fault
@@ -301,7 +287,7 @@ cdef fault_t take_record(const loading_t* loading, const conn_image_t* image, co
     c.key = p.key                # of IPv6, the digest of the addresses under this key
     c.extra = NO_EXTRA
     c.memo = 0                   # paths are of rules, which a snapshot does not have
-    if table_find(&e.ct.table, &p) != NO_SLOT:
+    if table_find(&e.ct.table, &p) != NO_SLOT and pair_is_taken(&e.ct, &p, &c):
         return TWICE
     if loading.placed:
         slot = table_insert_at(&e.ct.table, &p, &c, e.ct.now, image.place)
@@ -310,6 +296,8 @@ cdef fault_t take_record(const loading_t* loading, const conn_image_t* image, co
     if slot == NO_SLOT:
         return BAD_PLACE
     e.ct.table.start_ns[slot] = image.start_ns
+    e.ct.table.count -= is_reply
+    e.ct.table.replies += is_reply
     if extra != NULL:
         own = extras_of(&e.ct.extras, &e.ct.table.conns[slot])
         if own == NULL:
@@ -392,185 +380,10 @@ def take_connections(Engine engine not None, const uint8_t[::1] block not None, 
     if fault == GOOD and b.nx:
         fault = BAD_EXTRA
     if fault != GOOD:
-        raise ValueError(f"connection {i} of a block: {_FAULTS[<int>fault]}")
+        raise ValueError(f"connection {i} of a block: {FAULTS[<int>fault]}")
 
 
-# ---- masters and expectations
-
-cdef uint32_t slot_numbered(const ct_t* ct, const uint64_t[::1] order, uint64_t number) noexcept nogil:
-    """The slot of the connection with a number, or NO_SLOT. ``order``: all of them, as ``Engine.order`` sorts them."""
-    cdef uint32_t wanted = <uint32_t>number - (<uint32_t>ct.created + 1)
-    cdef Py_ssize_t low = 0, high = order.shape[0], middle
-    cdef uint32_t slot
-    while low < high:
-        middle = (low + high) >> 1
-        if <uint32_t>(order[middle] >> 32) < wanted:
-            low = middle + 1
-        else:
-            high = middle
-    if low == order.shape[0]:
-        return NO_SLOT
-    slot = <uint32_t>order[low]
-    return slot if ct_number(ct, &ct.table.conns[slot]) == number else <uint32_t>NO_SLOT
-
-
-def join_masters(Engine engine not None):
-    """Once all connections are in: find the master of each that has one.
-
-    Returns
-    -------
-    numpy.ndarray
-        The connections in order of creation, for ``take_expectations``.
-
-    Raises
-    ------
-    ValueError
-        If two connections have one number.
-    """
-    cdef ct_t* ct = &engine.e.ct
-    cdef uint32_t i, master
-    cdef extra_t* x
-    ct.table.reused = True               # slots are in the order of the index, not of creation
-    order = engine.order()
-    if not np.diff(order >> np.uint64(32)).all():
-        raise ValueError("two connections with one number")
-    for i in range(1, ct.extras.used):
-        x = &ct.extras.items[i]
-        if x.master:
-            master = slot_numbered(ct, order, x.master)
-            if master != NO_SLOT and ct.table.conns[master].extra != NO_EXTRA:
-                x.master_slot = master
-                ct.extras.items[ct.table.conns[master].extra].children += 1
-    return order
-
-
-cdef fault_t take_expectation(ct_t* ct, const uint64_t[::1] order, const expect_image_t* image) noexcept nogil:
-    cdef expect_t x
-    cdef extra_t named
-    cdef uint32_t slot = slot_numbered(ct, order, image.master)
-    if slot == NO_SLOT or ct.table.conns[slot].extra == NO_EXTRA:
-        return BAD_MASTER
-    memset(&named, 0, sizeof(named))
-    named.helper = image.assign
-    if (image.ends.l3proto != 4 and image.ends.l3proto != 6) or not helper_is_sound(&named, image.ends.l3proto,
-                                                                                    image.ends.l4proto):
-        return BAD_TUPLE
-    memset(&x, 0, sizeof(x))
-    x.master_extra = ct.table.conns[slot].extra
-    if (image.helper == 0 or image.helper != ct.extras.items[x.master_extra].helper or image.kind >= EXPECT_CLASSES
-            or image.flags > (EXPECT_FLAGS | EXPECT_EITHER_WAY | EXPECT_SHARED)
-            or image.reserved[0] or image.reserved[1]):
-        return BAD_EXTRA
-    if image.deadline_ns > ct.now and image.deadline_ns - ct.now > image.timeout_s * <uint64_t>1000000000:
-        return BAD_TIME
-    x.ends = image.ends
-    memcpy(x.mask, image.mask, sizeof(x.mask))
-    x.sport_mask, x.flags, x.kind = image.sport_mask, image.flags, image.kind
-    x.via = ct.table.conns[slot].key.l4proto
-    x.helper, x.assign, x.timeout_s = image.helper, image.assign, image.timeout_s
-    x.master, x.master_slot = image.master, slot
-    if ct.extras.items[x.master_extra].expecting[x.kind] == EXPECTING_MAX:
-        return BAD_EXTRA
-    # As of time 0 nothing has expired yet, so that nothing makes way.
-    if expects_add(&ct.expects, &x, 0, 0xFFFFFFFF, 0) != EXPECT_ADDED:
-        return TWICE
-    ct.expects.items[ct.extras.items[x.master_extra].expects].deadline_ns = image.deadline_ns
-    return GOOD
-
-
-def take_expectations(Engine engine not None, const uint8_t[::1] block not None, const uint64_t[::1] order not None):
-    """Put a block of expectations in, after ``join_masters``, which gave ``order``.
-
-    Raises
-    ------
-    ValueError
-        For one that the tracker cannot have made.
-    """
-    cdef Py_ssize_t n = block.shape[0] // sizeof(expect_image_t), i
-    cdef const expect_image_t* images
-    cdef fault_t fault = GOOD
-    if n == 0 or block.shape[0] % <Py_ssize_t>sizeof(expect_image_t):
-        raise ValueError("expectations: not of the length they should have")
-    images = <const expect_image_t*>&block[0]
-    for i in range(n):
-        fault = take_expectation(&engine.e.ct, order, &images[i])
-        if fault != GOOD:
-            raise ValueError(f"expectation {i + 1} of a block: {_FAULTS[<int>fault]}")
-
-
-cdef fault_t take_call(ct_t* ct, const uint64_t[::1] order, const call_image_t* image) noexcept nogil:
-    cdef uint32_t slot = slot_numbered(ct, order, image.master)
-    cdef const conn_t* master
-    cdef pptp_t* state
-    cdef ends_t ends
-    cdef int first
-    if slot == NO_SLOT or ct.table.conns[slot].extra == NO_EXTRA:
-        return BAD_MASTER
-    master = &ct.table.conns[slot]
-    if (ct.extras.items[master.extra].helper != _pptp or image.direction > 1
-            or image.reserved[0] or image.reserved[1] or image.reserved[2]):
-        return BAD_EXTRA
-    first = (master.flags & CONN_FLIP) ^ image.direction     # whose of the key's addresses sends in this direction
-    if image.src != master.key.addr[first] or image.dst != master.key.addr[1 - first]:
-        return BAD_ADDRESSES
-    state = <pptp_t*>ct.extras.items[master.extra].state
-    if state.keymap[image.direction] != NO_CALL:
-        return TWICE
-    memset(&ends, 0, sizeof(ends))
-    ends.l3proto = 4
-    memcpy(ends.src, &image.src, 4)
-    memcpy(ends.dst, &image.dst, 4)
-    ends.sport, ends.dport = image.src_id, image.dst_id
-    state.keymap[image.direction] = keymap_add(&ct.keymap, &ends, slot)
-    return GOOD if state.keymap[image.direction] != NO_CALL else BAD_PLACE
-
-
-def take_calls(Engine engine not None, const uint8_t[::1] block not None, const uint64_t[::1] order not None):
-    """Put a block of entries of the keymap in, after ``join_masters``, which gave ``order``.
-
-    Raises
-    ------
-    ValueError
-        For one that the tracker cannot have made.
-    """
-    cdef Py_ssize_t n = block.shape[0] // sizeof(call_image_t), i
-    cdef const call_image_t* images
-    cdef fault_t fault
-    if n == 0 or block.shape[0] % <Py_ssize_t>sizeof(call_image_t):
-        raise ValueError("calls: not of the length they should have")
-    images = <const call_image_t*>&block[0]
-    for i in range(n):
-        fault = take_call(&engine.e.ct, order, &images[i])
-        if fault != GOOD:
-            raise ValueError(f"call {i + 1} of a block: {_FAULTS[<int>fault]}")
-
-
-def take_probation(Engine engine not None, const uint8_t[::1] block not None, const uint64_t[::1] order not None):
-    """Put a block of candidates in, after ``join_masters``, which gave ``order``.
-
-    Raises
-    ------
-    ValueError
-        If there are more than there can be.
-    """
-    cdef ct_t* ct = &engine.e.ct
-    cdef probation_t* p = &ct.probation
-    cdef Py_ssize_t n = block.shape[0] // sizeof(uint64_t), i
-    cdef uint64_t number
-    cdef uint32_t slot
-    if (n == 0 or block.shape[0] % <Py_ssize_t>sizeof(uint64_t) or p.tail + <uint64_t>n > p.mask + 1
-            or arena_grow(&p.mem, (p.tail + <uint64_t>n) * sizeof(candidate_t))):
-        raise ValueError("candidates: not of the length they should have")
-    for i in range(n):
-        memcpy(&number, &block[i * <Py_ssize_t>sizeof(uint64_t)], sizeof(number))
-        slot = slot_numbered(ct, order, number) if number else <uint32_t>NO_SLOT
-        if slot == NO_SLOT:
-            # It keeps its place. No connection will have such a number before the ring has gone round.
-            p.ring[p.tail].slot, p.ring[p.tail].number = 0, <uint32_t>ct.created + (<uint32_t>1 << 31)
-        else:
-            p.ring[p.tail].slot, p.ring[p.tail].number = slot, <uint32_t>number
-        p.tail += 1
-
+# ---- the end
 
 def complete(Engine engine not None, dict state not None):
     """Check an engine that all is in, and leave it as the old one was.
@@ -582,10 +395,13 @@ def complete(Engine engine not None, dict state not None):
     """
     cdef engine_t* e = engine.e
     cdef int i
-    for name, found in (("count", e.ct.table.count), ("expectations", e.ct.expects.count),
+    for name, found in (("count", e.ct.table.count), ("replies", e.ct.table.replies),
+                        ("expectations", e.ct.expects.count),
+                        ("fragment_queues", e.defrag.ip4.count + e.defrag.ip6.count),
                         ("candidates", e.ct.probation.tail)):
         if number_of(state, name) != found:
             raise ValueError(f"{name}: {state[name]} announced, {found} found")
+    e.ct.expect_log.rows = 0             # nothing has happened
     e.ct.pressure = <uint8_t>number_of(state, "pressure", 1)
     e.ct.expects.sweep = <uint32_t>number_of(state, "expect_sweep", EXPECT_BUCKETS - 1)
     # Putting things in has counted some anew, and begun a sweep.

@@ -9,6 +9,7 @@
     CONN     a block of connections (``state.state_connections``); as many sections as it takes
     EXPT     a block of expectations (``state.state_expectations``), behind the connections
     CALL     a block of the PPTP keymap (``state.state_calls``), behind the connections
+    FRAG     the fragments of some datagrams that are not whole yet (``fragstate.state_fragments``)
     RING     a block of candidates for early drop (``state.state_probation``), behind the connections
 
 Whoever adds to the state adds a kind of section. A file is written under a temporary name, synced,
@@ -22,16 +23,10 @@ import struct
 import zlib
 
 from fastct.errors import SnapshotError
+from fastct.fragstate import state_fragments, take_fragments
+from fastct.join import join_connections, take_calls, take_expectations, take_probation
 from fastct.replaced import replaced
-from fastct.restore import (
-    complete,
-    engine_from,
-    join_masters,
-    take_calls,
-    take_connections,
-    take_expectations,
-    take_probation,
-)
+from fastct.restore import complete, engine_from, take_connections
 from fastct.state import state_calls, state_connections, state_expectations, state_numbers, state_probation
 
 VERSION = 1
@@ -43,8 +38,10 @@ END = struct.Struct("=QI")
 # What a tracker is made with, besides numbers, and what each has to be.
 SETTINGS = {"sysctls": dict, "personality": str, "helpers": dict, "auto_helpers": bool, "on_full": str, "local": list}
 # The sections behind the head: what gives their content, and what takes those that know the connections.
-BLOCKS = {b"CONN": state_connections, b"EXPT": state_expectations, b"CALL": state_calls, b"RING": state_probation}
-TAKERS = {b"EXPT": take_expectations, b"CALL": take_calls, b"RING": take_probation}
+BLOCKS = {b"CONN": state_connections, b"EXPT": state_expectations, b"CALL": state_calls, b"RING": state_probation,
+          b"FRAG": state_fragments}
+TAKERS = {b"EXPT": take_expectations, b"CALL": take_calls, b"RING": take_probation,
+          b"FRAG": take_fragments}
 HEAD_MAX, SECTION_MAX = 1 << 20, 1 << 26
 
 
@@ -173,12 +170,12 @@ def _restored(file, keep_ended, keep_events, key):
         if tag == b"CONN" and order is None:
             take_connections(engine, payload, placed)
         elif tag in TAKERS:
-            order = join_masters(engine) if order is None else order
+            order = join_connections(engine) if order is None else order
             TAKERS[tag](engine, payload, order)
         else:
             raise ValueError(f"a section of a kind that does not belong here: {tag!r}")
     if order is None:
-        join_masters(engine)
+        join_connections(engine)
     complete(engine, head)
     return engine, settings
 

@@ -1,7 +1,8 @@
 """The state of an engine as numbers and records: what a snapshot is made of.
 
     state_numbers        counters, times, settings, the key: a dictionary of plain values
-    state_connections    the connections, a block of buckets at a time, in the order of the index
+    state_connections    the connections, a block of buckets at a time, in the order of the index; among them the
+                         entries that replies' tuples have of their own
                            uint32 n, n6, nx │ n conn_image_t │ n6 addr6_t │ nx extra_image_t
                            the addresses of the IPv6 ones and the extras of those that have one, in order
     state_expectations   what is expected, a block at a time, in order of creation: expect_image_t
@@ -15,7 +16,7 @@ from libc.string cimport memcpy, memset
 
 import numpy as np
 
-from fastct.conntrack.conn cimport conn_t
+from fastct.conntrack.conn cimport CONN_REPLY, conn_is_one, conn_t
 from fastct.conntrack.core cimport CT_STATES, ct_number, ct_t
 from fastct.conntrack.early_drop cimport candidate_t, probation_t
 from fastct.conntrack.expect cimport expect_t, expects_t
@@ -82,8 +83,9 @@ _CHECKSUM_MODES = ("on", "off", "auto")      # by checksum_mode
 
 cdef bint index_is_kept(const table_t* t) noexcept:
     """Whether the index may be made again as it is: one that memory failed, or that is nearly empty, is built anew."""
-    return (t.count * 100 <= t.n_lines * <uint64_t>(LINE_PLACES * LOAD_PERCENT)
-            and t.n_lines <= t.count * 4 + LINES_SPARE)
+    cdef uint64_t entries = t.count + t.replies
+    return (entries * 100 <= t.n_lines * <uint64_t>(LINE_PLACES * LOAD_PERCENT)
+            and t.n_lines <= entries * 4 + LINES_SPARE)
 
 
 def state_numbers(Engine engine not None):
@@ -100,11 +102,13 @@ def state_numbers(Engine engine not None):
         "checksum": _CHECKSUM_MODES[e.checksum],
         "gc_budget": e.gc_lines,
         "count": t.count,
-        "slots": t.slots_max,
+        "replies": t.replies,
+        "slots": t.conns_max,
         "lines": t.n_lines if index_is_kept(t) else 0,
         "sweep_line": t.sweep_line,
         "expectations": e.ct.expects.count,
         "expect_sweep": e.ct.expects.sweep,
+        "fragment_queues": e.defrag.ip4.count + e.defrag.ip6.count,
         "candidates": e.ct.probation.tail - e.ct.probation.head,
         "pressure": e.ct.pressure,
         "policies": engine.policies,
@@ -163,7 +167,9 @@ cdef void fill_block(const ct_t* ct, uint32_t begin, uint32_t end, conn_image_t*
                 if image.conn.key.l3proto == 6:
                     addr6[counts[0]] = t.addr6[slot]
                     counts[0] += 1
-                if image.conn.extra != NO_EXTRA:
+                if image.conn.flags & CONN_REPLY:
+                    image.conn.number, image.start_ns = t.conns[image.conn.number].number, 0
+                elif image.conn.extra != NO_EXTRA:
                     put_extra(&ct.extras.items[image.conn.extra], &extra[counts[1]])
                     image.conn.extra = 1
                     counts[1] += 1
@@ -255,7 +261,7 @@ def state_probation(Engine engine not None):
         view = numbers
         for i in range(<uint64_t>view.shape[0]):
             a = &p.ring[(begin + i) & p.mask]
-            if ct.table.conns[a.slot].key.l3proto and ct.table.conns[a.slot].number == a.number:
+            if conn_is_one(&ct.table.conns[a.slot]) and ct.table.conns[a.slot].number == a.number:
                 view[i] = ct_number(ct, &ct.table.conns[a.slot])
         yield [numbers]
         begin += <uint64_t>view.shape[0]

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastct.capture.frames import LINKTYPE_ETHERNET, frames_from_bytes
 from fastct.conntrack.opts import SYSCTLS
-from fastct.control import change, handles_of, insert
+from fastct.control import change, flush_expectations, handles_of, insert, zero_counters
 from fastct.errors import ConfigError
 from fastct.face import Engine
 from fastct.snapshot import load, save
@@ -34,8 +34,12 @@ class Template:
 
     Attributes
     ----------
-    zone : int
-        0 to 65535: the same tuple in another zone is another connection.
+    zone : int or "mark"
+        0 to 65535: the same tuple in another zone is another connection. "mark": the low 16 bits of the packets' mark.
+    zone_dir : {"", "orig", "reply"}
+        The direction in which the zone counts; in the other it is 0 then. "": in both.
+    mark : int
+        Of the packets.
     notrack : bool
         The packets are UNTRACKED, whatever is wrong with them.
     helper : str
@@ -43,10 +47,16 @@ class Template:
     timeouts : dict
         Of the connections that the packets begin, by the sysctls' names, instead of those in force.
     """
-    zone: int = 0
+    zone: int | str = 0
     notrack: bool = False
     helper: str = ""
     timeouts: dict = field(default_factory=dict)
+    zone_dir: str = ""
+    mark: int = 0
+
+    def settled(self):
+        """What the engine is told: the zone by its number."""
+        return vars(self) | ({"zone": self.mark & 0xFFFF} if self.zone == "mark" else {})
 
 
 class GarbageCollector:
@@ -157,7 +167,7 @@ class Tracker:
         """Write the whole state to a snapshot file: connections, packet time, counters, settings, hash key.
 
         The file appears under its name when it is complete and safe on the disk. Ended connections and events that
-        wait to be drained are not part of it, nor are fragments of datagrams that are not complete yet.
+        wait to be drained are not part of it.
 
         Raises
         ------
@@ -233,7 +243,7 @@ class Tracker:
             For a template that cannot be used.
         """
         if template != self._template:
-            self._engine.template(**vars(template or Template()))
+            self._engine.template(**(template or Template()).settled())
             self._template = template
         return self._engine.run(frames, rows)
 
@@ -348,13 +358,16 @@ class Tracker:
         self._engine.gc()
         return handles_of(self._engine, self._engine.order())
 
-    def insert_tuple(self, header, l4proto, ids, *, zone=0, timeout, status=0, state=0, mark=0, tags=(0, 0)):
+    def insert_tuple(self, header, l4proto, ids, *, zone=0, reply_zone=None, timeout, status=0, state=0, mark=0,
+                     tags=(0, 0)):
         """Make a connection without a packet, as ``conntrack -I`` does.
 
         Parameters
         ----------
         header, l4proto, ids
             Its tuple, as for ``Engine.find``.
+        zone, reply_zone : int
+            Of the original tuple, and of the reply's if that is another; one of them is 0 then.
         timeout : int
             Seconds.
         status, state, mark : int
@@ -367,7 +380,8 @@ class Tracker:
         str
             Empty, or the name of the errno that Linux gives.
         """
-        return insert(self._engine, header, l4proto, ids, zone, timeout, status, state, mark, tags)
+        return insert(self._engine, header, l4proto, ids, zone, zone if reply_zone is None else reply_zone, timeout,
+                      status, state, mark, tags)
 
     def update(self, handle, *, timeout=None, status=0, state=None, mark=None):
         """Change a connection as ``conntrack -U`` does; ``status``: bits to set.
@@ -412,6 +426,14 @@ class Tracker:
         """The connections that helpers expect now: EXPECTATION_DTYPE array, in no particular order."""
         return self._engine.expectations()
 
+    def zero_counters(self):
+        """Count the packets and bytes of all connections from 0 again."""
+        zero_counters(self._engine)
+
+    def flush_expectations(self):
+        """Nothing is expected any more."""
+        flush_expectations(self._engine)
+
     def drain_ended(self):
         """Connections that ended since the last call (``keep_ended``): CONNECTION_DTYPE array."""
         return self._engine.drain_ended()
@@ -419,6 +441,11 @@ class Tracker:
     def drain_events(self):
         """Events since the last call (``keep_events``): EVENT_DTYPE array, in the order they were noticed."""
         return self._engine.drain_events()
+
+    def drain_expect_events(self):
+        """Events of expectations since the last call (``keep_events``): EXPECT_EVENT_DTYPE array, in the order they
+        were noticed. ``after`` counts the events of connections before each, from the beginning on."""
+        return self._engine.drain_expect_events()
 
     @property
     def stats(self):

@@ -66,7 +66,8 @@ def run(args, main, **files):
     with ExitStack() as stack:
         source = stack.enter_context(capture.open(args.captures))
         sinks = outputs(stack, args, main, files)
-        tracker = tracker_from(args, keep_ended="connections" in sinks, keep_events="events" in sinks,
+        tracker = tracker_from(args, keep_ended="connections" in sinks,
+                               keep_events="events" in sinks or "expectations" in sinks,
                                keep_leaving="leaving" in sinks)
         tally, progress = Tally(), Progress(args.quiet)
 
@@ -85,7 +86,7 @@ def run(args, main, **files):
 
         try:
             summary = replay(source, tracker, at=args.at, progress=progress, connections=into("connections"),
-                             packets=into("packets"), events=into("events"),
+                             packets=into("packets"), events=into("events"), expectations=into("expectations"),
                              leaving=sinks["leaving"].write_frames if "leaving" in sinks else None)
             if args.save:
                 tracker.save(args.save)

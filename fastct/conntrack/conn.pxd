@@ -32,8 +32,11 @@ cdef enum:
     CONN_FLIP = 1            # the original direction's tuple is the inverse of the key
     CONN_HELPED = 2          # has a helper
     CONN_POLICY = 4          # has timeouts of its own
-    CONN_UNTOLD = 0xE0       # EVENT_*, shifted: what packets that were dropped changed; the next that passes tells
-    CONN_UNTOLD_SHIFT = 5
+    CONN_PAIRED = 8          # the reply's tuple is not the inverse of the key: it has an entry of its own
+    CONN_REPLY = 16          # this is such an entry and no connection: it leads to one, see ``pair.pyx``
+    CONN_RIVAL = 32          # not the only entry with its key
+    CONN_UNTOLD = 64         # packets that were dropped changed it: the next that passes tells, see extra_t
+    CONN_LOOK = CONN_POLICY | CONN_PAIRED | CONN_RIVAL
 
 # A direction counts up to 2^52 bytes and 2^44 packets.
 cdef enum:
@@ -94,13 +97,18 @@ cdef packed struct conn_t:
     uint32_t packets_lo[2]
     # line two
     proto_t proto
-    uint32_t number          # of the connection, low 32 bits; next free slot while free
+    uint32_t number          # of the connection, low 32 bits; of a CONN_REPLY its slot; next free slot while free
     uint32_t extra           # index of rare data, 0: none
 
 
 cdef inline int conn_direction(const conn_t* c, uint8_t flip) noexcept nogil:
     """The direction of a packet whose tuple is (``flip``) or is not the inverse of the key."""
     return (flip ^ c.flags) & CONN_FLIP
+
+
+cdef inline bint conn_is_one(const conn_t* c) noexcept nogil:
+    """Whether a slot holds a connection: it may be free, or hold what only leads to one."""
+    return c.key.l3proto != 0 and not c.flags & CONN_REPLY
 
 
 cdef inline uint64_t conn_packets(const conn_t* c, int dir) noexcept nogil:

@@ -44,7 +44,11 @@ cdef enum:
 
 # What packets are given before they are tracked, as by the raw table's CT target.
 cdef struct template_t:
-    uint16_t zone
+    uint16_t zone            # in which an original tuple counts,
+    uint16_t reply_zone      # and a reply's
+    uint32_t mark            # of the packets themselves
+    uint8_t special          # no tracking, or two zones
+    uint8_t attaches         # something, to the connections that packets begin
     uint8_t notrack
     uint8_t helper           # of the connections they begin, 0: none
     uint8_t has_policy
@@ -67,9 +71,10 @@ cdef struct ct_t:
     uint8_t pressure         # early drop has found nobody: the sweep ends more than it must
     uint64_t full            # packets that found no room for their connection
     uint8_t keep_ended       # log what ends
-    uint8_t keep_events      # log NEW, UPDATE and DESTROY
+    uint8_t keep_events      # log NEW, UPDATE and DESTROY, and what becomes of expectations
     log_t ended_log          # conn_row_t
     log_t event_log          # event_row_t
+    log_t expect_log         # expect_event_row_t, of expectations
     conn_t fresh             # where a new connection is prepared
     keymap_t keymap          # last: large, and rarely looked at
 
@@ -78,6 +83,7 @@ cdef enum ct_drop:
     DROP_NOT
     DROP_FULL                # there is no room for its connection
     DROP_HELPER
+    DROP_CLASH               # another connection has its reply's tuple
 
 # What happens to a connection once the packet has passed the rules.
 cdef enum:
@@ -99,13 +105,14 @@ cdef struct ct_result_t:
 cdef int ct_init(ct_t* ct, uint64_t slots_max) except -1
 cdef void ct_free(ct_t* ct) noexcept
 cdef void ct_in(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil
+cdef void ct_in_zones(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil
 cdef void ct_settle(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil
 cdef void ct_dropped(ct_t* ct, ct_result_t* r) noexcept nogil
-cdef void ct_refused(ct_t* ct, packet_t* p) noexcept nogil
+cdef void ct_refused(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil
 cdef void ct_call(ct_t* ct, packet_t* p, bint quoted) noexcept nogil
 cdef void ct_icmp_error(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil
 cdef void ct_destroy(ct_t* ct, uint32_t slot, uint64_t when, ct_end end) noexcept nogil
-cdef uint32_t ct_gc(ct_t* ct, uint32_t lines) noexcept nogil
+cdef void ct_expire(ct_t* ct, uint32_t slot) noexcept nogil
 
 
 cdef inline void ct_out(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:

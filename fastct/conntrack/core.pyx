@@ -13,9 +13,11 @@ cimport cython
 
 from fastct.conntrack.conn cimport (
     CONN_HELPED,
+    CONN_LOOK,
+    CONN_PAIRED,
     CONN_POLICY,
+    CONN_RIVAL,
     CONN_UNTOLD,
-    CONN_UNTOLD_SHIFT,
     DIR_ORIGINAL,
     DIR_REPLY,
     IPS_CONFIRMED,
@@ -27,14 +29,11 @@ from fastct.conntrack.conn cimport (
     conn_direction,
     conn_t,
 )
-from fastct.conntrack.describe cimport ct_row, log_event, log_update
+from fastct.conntrack.describe cimport ct_expect_event, ct_row, log_event, log_update
 from fastct.conntrack.early_drop cimport (
-    PRESS_MOST,
-    pressed_out,
     probation_add,
     probation_free,
     probation_init,
-    probation_take,
 )
 from fastct.conntrack.expect cimport (
     EXPECT_ADDED,
@@ -49,7 +48,6 @@ from fastct.conntrack.expect cimport (
     expects_init,
     expects_known,
     expects_remove,
-    expects_sweep,
     invert_ends,
     packet_ends,
 )
@@ -57,42 +55,46 @@ from fastct.conntrack.extra cimport NO_EXTRA, extra_t, extras_free, extras_init,
 from fastct.conntrack.helper cimport help_add, help_t, helper_for, helper_rows, helper_run
 from fastct.conntrack.helpers.pptp cimport pptp_forget_keys, pptp_t
 from fastct.conntrack.keymap cimport NO_CALL, keymap_find, keymap_free, keymap_init
-from fastct.conntrack.l4proto cimport l4_end, l4_new, l4_packet
+from fastct.conntrack.l4proto cimport l4_end, l4_new, l4_packet, l4_untold
 from fastct.conntrack.log cimport log_free, log_init, log_row
 from fastct.conntrack.opts cimport OPT_EXPECT_MAX, OPT_MAX, ct_opts_t
-from fastct.conntrack.sctp cimport sctp_untold
+from fastct.conntrack.pair cimport (
+    pair_begin,
+    pair_direction,
+    pair_end,
+    pair_in_zones,
+    pair_known,
+    pair_live,
+    pair_zone,
+)
+from fastct.conntrack.room cimport ct_make_room
 from fastct.conntrack.table cimport (
-    SWEEP_BATCH,
     table_find,
     table_free,
     table_hasten,
     table_init,
     table_insert,
     table_remove,
-    table_sweep,
 )
 from fastct.conntrack.verdict cimport (
     CT_INVALID,
     CT_KILL,
     CT_REPEAT,
     END_CLOSED,
-    END_EVICTED,
     END_LIVE,
     END_RESET,
     EVENT_REPLY,
     ct_end,
     ct_verdict,
 )
-from fastct.records cimport conn_row_t, event_row_t
+from fastct.records cimport conn_row_t, event_row_t, expect_event_row_t
 from fastct.wire.bytes cimport load_u32, swap16
-from fastct.wire.packet cimport PROTO_GRE, PROTO_SCTP, PROTO_TCP, packet_t
+from fastct.wire.packet cimport PROTO_GRE, PROTO_TCP, packet_t
 from fastct.wire.reason cimport Reason
 from fastct.wire.tuples cimport tuple_ids4
 
 cdef enum:
     NS_PER_S = 1000000000
-    PRESSURE_PERCENT = 95    # of nf_conntrack_max
-    FULL_SWEEP = 32          # buckets looked through for what has expired before a connection is refused
 
 
 # ---- set-up
@@ -102,10 +104,14 @@ cdef int ct_init(ct_t* ct, uint64_t slots_max) except -1:
     secret = ct.table.secret
     log_init(&ct.ended_log, sizeof(conn_row_t))
     log_init(&ct.event_log, sizeof(event_row_t))
+    log_init(&ct.expect_log, sizeof(expect_event_row_t))
     table_init(&ct.table, slots_max, &secret)
     probation_init(&ct.probation, slots_max)
     extras_init(&ct.extras, slots_max)
     expects_init(&ct.expects, &ct.extras, ct.table.conns, &secret)
+    ct.expects.ct = ct
+    if ct.keep_events:
+        ct.expects.tell = ct_expect_event
     keymap_init(&ct.keymap, &secret)
     return 0
 
@@ -118,6 +124,7 @@ cdef void ct_free(ct_t* ct) noexcept:
     keymap_free(&ct.keymap)
     log_free(&ct.ended_log)
     log_free(&ct.event_log)
+    log_free(&ct.expect_log)
 
 
 # ---- a packet
@@ -126,8 +133,7 @@ cdef inline uint32_t find_live(ct_t* ct, const packet_t* p, uint64_t now) noexce
     """The slot of the packet's connection, or NO_SLOT. One that is met after its deadline ends here."""
     cdef uint32_t slot = table_find(&ct.table, p)
     if cython.unlikely(slot != NO_SLOT and ct.table.conns[slot].deadline_ns <= now):
-        expire(ct, slot)
-        return NO_SLOT
+        return pair_live(ct, p, now)     # over, or it leads to a connection
     return slot
 
 
@@ -138,6 +144,19 @@ cdef void ct_in(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
     """
     cdef uint32_t slot = find_live(ct, p, ct.now)
     if cython.unlikely(slot == NO_SLOT):
+        begin(ct, p, r)
+    else:
+        advance(ct, p, slot, r)
+
+
+cdef void ct_in_zones(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
+    """As ``ct_in``, of a packet whose zone may be another one for each direction."""
+    cdef uint32_t slot
+    if ct.template.zone == ct.template.reply_zone:
+        ct_in(ct, p, r)
+        return
+    slot = pair_in_zones(ct, p)
+    if slot == NO_SLOT:
         begin(ct, p, r)
     else:
         advance(ct, p, slot, r)
@@ -177,7 +196,7 @@ cdef void begin(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
     cdef expect_t expected
     cdef bint is_expected = False
     cdef const ct_opts_t* opts = &ct.opts
-    if ct.opts.value[OPT_MAX] and ct.table.count >= ct.opts.value[OPT_MAX] and not make_room(ct):
+    if ct.opts.value[OPT_MAX] and ct.table.count >= ct.opts.value[OPT_MAX] and not ct_make_room(ct):
         no_room(ct, p, r, Reason.table_full)
         return
     memset(c, 0, sizeof(conn_t))
@@ -202,7 +221,12 @@ cdef void begin(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
         probation_add(&ct.probation, &ct.table, slot)
     entry(r, &ct.table.conns[slot], slot, ct.created, CT_STATE_NEW, DIR_ORIGINAL)
     r.fresh = True
-    if cython.unlikely(is_expected or ct.assignments.n or ct.template.helper or ct.template.has_policy):
+    if cython.unlikely(is_expected or ct.assignments.n or ct.template.attaches or ct.table.replies):
+        if not pair_begin(ct, p, slot, ct.template.reply_zone):
+            p.reason = Reason.clash
+            r.dropped = DROP_CLASH
+            ct_dropped(ct, r)
+            return
         attach(ct, p, slot, &expected if is_expected else NULL, r)
     if ct.keep_events:
         r.due |= CT_DUE_NEW
@@ -219,9 +243,18 @@ cdef void advance(ct_t* ct, packet_t* p, uint32_t slot, ct_result_t* r) noexcept
     cdef const ct_opts_t* opts = &ct.opts
     if cython.unlikely(p.self_inverse):
         direction = DIR_REPLY        # both tuples are the same, and Linux meets the reply's first
+    if cython.unlikely(c.flags & CONN_LOOK):
+        if c.flags & (CONN_PAIRED | CONN_RIVAL):
+            slot = pair_in_zones(ct, p)
+            if slot == NO_SLOT:
+                begin(ct, p, r)
+                return
+            c = &ct.table.conns[slot]
+            deadline = c.deadline_ns
+            direction = pair_direction(c, p)
+        if c.flags & CONN_POLICY:
+            opts = &ct.policies[ct.extras.items[c.extra].policy]
     state = class_of(c, direction)
-    if cython.unlikely(c.flags & CONN_POLICY):
-        opts = &ct.policies[ct.extras.items[c.extra].policy]
     verdict = l4_packet(c, p, direction, ct.now, opts, &events)
     if cython.unlikely(verdict == CT_REPEAT):
         ct_destroy(ct, slot, ct.now, l4_end(c))
@@ -238,10 +271,13 @@ cdef void advance(ct_t* ct, packet_t* p, uint32_t slot, ct_result_t* r) noexcept
         events |= EVENT_REPLY
     entry(r, c, slot, ct_number(ct, c), state, direction)
     if cython.unlikely(verdict == CT_KILL):
+        c.status &= ~<uint32_t>IPS_SEEN_REPLY        # there was none before, and Linux notes it when all is over
         ct_destroy(ct, slot, ct.now, END_RESET)
         return
     if cython.unlikely(c.flags & (CONN_HELPED | CONN_UNTOLD)):
-        r.due = (CT_DUE_HELP if c.flags & CONN_HELPED else 0) | c.flags >> CONN_UNTOLD_SHIFT
+        events |= untold(ct, c)
+        if c.flags & CONN_HELPED:
+            r.due = CT_DUE_HELP
     if events and ct.keep_events:
         r.due |= <uint8_t>events
 
@@ -253,21 +289,24 @@ cdef void ct_settle(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
     elif r.due & CT_DUE_NEW:
         log_event(ct, r.slot, CT_EVENT_NEW, ct.now, END_LIVE)
     elif r.due & CT_DUE_UPDATE:
-        r.conn.flags &= <uint8_t>~CONN_UNTOLD
         log_update(ct, r.slot, r.due & CT_DUE_UPDATE)
 
 
 cdef void ct_dropped(ct_t* ct, ct_result_t* r) noexcept nogil:
     """A packet has been dropped after it was tracked. If it was the first of its connection, there never was one; what
     it changed of another stays, and is told with the next packet that passes."""
+    cdef extra_t* x
     if r.fresh:
         release(ct, r.slot, ct.now)
         table_remove(&ct.table, r.slot)
         ct.created -= 1
         r.conn = NULL
         r.number = 0
-    elif r.conn != NULL:
-        r.conn.flags |= <uint8_t>(r.due << CONN_UNTOLD_SHIFT)
+    elif r.due & CT_DUE_UPDATE:
+        x = extras_of(&ct.extras, r.conn)
+        if x != NULL:
+            x.events |= r.due & CT_DUE_UPDATE
+            r.conn.flags |= CONN_UNTOLD
 
 
 # ---- expectations and helpers
@@ -277,6 +316,7 @@ cdef bint take_expected(ct_t* ct, const packet_t* p, expect_t* expected) noexcep
     cdef ends_t ends
     cdef uint32_t index
     packet_ends(p, &ends)
+    ends.zone = ct.template.zone | ct.template.reply_zone        # in whichever direction it counts
     index = expects_find(&ct.expects, &ends, ct.now)
     if index == NO_EXPECT:
         return False
@@ -292,15 +332,19 @@ cdef bint take_expected(ct_t* ct, const packet_t* p, expect_t* expected) noexcep
     return True
 
 
-cdef void ct_refused(ct_t* ct, packet_t* p) noexcept nogil:
-    """A packet that is INVALID in itself uses up what it was expected by: Linux makes a connection of it before it
-    looks for faults, and then throws that away.
+cdef void ct_refused(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
+    """A packet that is INVALID in itself. Linux makes a connection of it before it looks for faults, and then throws
+    that away: it takes the place of another one, and uses up what it was expected by.
 
     => ``p`` has a key. It is not tracked.
     """
     cdef expect_t expected
-    cdef uint32_t slot = table_find(&ct.table, p)
-    if slot == NO_SLOT or ct.table.conns[slot].deadline_ns <= ct.now:
+    no_entry(r, CT_STATE_INVALID, DROP_NOT)
+    if pair_known(ct, p) != NO_SLOT:
+        return
+    if ct.opts.value[OPT_MAX] and ct.table.count >= ct.opts.value[OPT_MAX] and not ct_make_room(ct):
+        no_room(ct, p, r, Reason.table_full)
+    elif ct.expects.count:
         take_expected(ct, p, &expected)
 
 
@@ -365,6 +409,7 @@ cdef bint helper_input(ct_t* ct, packet_t* p, uint32_t slot, const ct_result_t* 
     h.p, h.data, h.len = p, p.data + at, p.len - at
     h.direction, h.established = r.direction, r.state == CT_STATE_ESTABLISHED
     packet_ends(p, &h.ends[r.direction])
+    h.ends[r.direction].zone = pair_zone(ct, h.c)
     invert_ends(&h.ends[r.direction], &h.ends[1 - r.direction])
     return True
 
@@ -387,8 +432,7 @@ cdef bint help_read(ct_t* ct, packet_t* p, uint32_t slot, ct_result_t* r) noexce
        no room. ``r`` and ``p.reason`` say so.
     """
     cdef help_t h
-    cdef bint passes = True
-    cdef int i
+    cdef int i, passes
     if not helper_input(ct, p, slot, r, &h):
         return True
     passes = helper_run(&h)
@@ -465,6 +509,8 @@ cdef void release(ct_t* ct, uint32_t slot, uint64_t when) noexcept nogil:
     x = &ct.extras.items[c.extra]
     if x.helper:
         helper_ended(ct, slot, when)
+    if c.flags & CONN_PAIRED:
+        pair_end(ct, x)
     expects_forget(&ct.expects, x)
     master = master_of(ct, x)
     if master != NULL:
@@ -487,13 +533,13 @@ cdef void ct_call(ct_t* ct, packet_t* p, bint quoted) noexcept nogil:
     packet_ends(p, &ends)
     index = keymap_find(&ct.keymap, &ends)
     while index != NO_CALL and ct.table.conns[ct.keymap.items[index].master_slot].deadline_ns <= ct.now:
-        expire(ct, ct.keymap.items[index].master_slot)
+        ct_expire(ct, ct.keymap.items[index].master_slot)
         index = keymap_find(&ct.keymap, &ends)
     if index != NO_CALL:
         call_id(ct, p, &ends, ct.keymap.items[index].src_id)
         slot = table_find(&ct.table, p)
-        if slot != NO_SLOT and ct.table.conns[slot].deadline_ns <= ct.now:
-            expire(ct, slot)             # with a call goes what the keymap knew of it
+        if (slot != NO_SLOT and ct.table.conns[slot].deadline_ns <= ct.now
+                and pair_live(ct, p, ct.now) == NO_SLOT):        # with a call goes what the keymap knew of it
             call_id(ct, p, &ends, 0)
     p.flip ^= quoted
 
@@ -502,10 +548,19 @@ cdef inline void call_id(ct_t* ct, packet_t* p, const ends_t* ends, uint16_t src
     tuple_ids4(p, load_u32(ends.src), load_u32(ends.dst), src_id, ends.dport, &ct.table.secret)
 
 
+cdef uint32_t untold(ct_t* ct, conn_t* c) noexcept nogil:
+    """Events of packets that did not get through, to be told now."""
+    cdef uint32_t events = l4_untold(c)
+    if c.flags & CONN_UNTOLD:
+        events |= ct.extras.items[c.extra].events
+        ct.extras.items[c.extra].events = 0
+        c.flags &= <uint8_t>~CONN_UNTOLD
+    return events
+
+
 cdef void ct_icmp_error(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
     """An ICMP error: RELATED to the connection of the packet it quotes, which it neither refreshes nor counts."""
-    cdef uint32_t slot = find_live(ct, p, ct.now)
-    cdef uint32_t events
+    cdef uint32_t events, slot = pair_in_zones(ct, p)
     cdef conn_t* c
     if slot == NO_SLOT:
         p.reason = Reason.icmp_error_unknown
@@ -515,16 +570,15 @@ cdef void ct_icmp_error(ct_t* ct, packet_t* p, ct_result_t* r) noexcept nogil:
         no_entry(r, CT_STATE_INVALID, DROP_NOT)
         return
     c = &ct.table.conns[slot]
-    entry(r, c, slot, ct_number(ct, c), CT_STATE_RELATED, DIR_REPLY if p.self_inverse else conn_direction(c, p.flip))
-    if c.key.l4proto == PROTO_SCTP:
-        events = sctp_untold(c)
-        if ct.keep_events:
-            r.due = <uint8_t>events
+    entry(r, c, slot, ct_number(ct, c), CT_STATE_RELATED, pair_direction(c, p))
+    events = untold(ct, c)
+    if ct.keep_events:
+        r.due = <uint8_t>events
 
 
 # ---- the end
 
-cdef void expire(ct_t* ct, uint32_t slot) noexcept nogil:
+cdef void ct_expire(ct_t* ct, uint32_t slot) noexcept nogil:
     """Its deadline has passed: it ended then, whenever that is noticed."""
     cdef const conn_t* c = &ct.table.conns[slot]
     ct_destroy(ct, slot, c.deadline_ns, l4_end(c))
@@ -555,58 +609,3 @@ cdef void no_room(ct_t* ct, packet_t* p, ct_result_t* r, Reason reason) noexcept
         no_entry(r, CT_STATE_UNTRACKED, DROP_NOT)
     else:
         no_entry(r, CT_STATE_NONE, DROP_FULL)
-
-
-cdef bint make_room(ct_t* ct) noexcept nogil:
-    """The table is full: end what has expired, else the oldest connection that is not ASSURED."""
-    cdef uint32_t slot = probation_take(&ct.probation, &ct.table)
-    if slot != NO_SLOT:
-        if ct.table.conns[slot].deadline_ns <= ct.now:
-            expire(ct, slot)
-        else:
-            ct_destroy(ct, slot, ct.now, END_EVICTED)
-        return True
-    if ct_gc(ct, FULL_SWEEP):
-        return True
-    ct.pressure = True
-    return False
-
-
-cdef bint is_pressed(ct_t* ct) noexcept nogil:
-    """Pressure ends when the table is no longer nearly full."""
-    if ct.pressure and ct.table.count < ct.opts.value[OPT_MAX] // 100 * PRESSURE_PERCENT:
-        ct.pressure = False
-    return ct.pressure
-
-
-cdef void press(ct_t* ct, uint32_t lines) noexcept nogil:
-    """Make room in the buckets that the sweep is about to visit."""
-    cdef uint32_t slots[PRESS_MOST]
-    cdef uint32_t at = ct.table.sweep_line
-    cdef int i, found
-    while lines and is_pressed(ct):
-        at = at if at < ct.table.n_lines else 0
-        found = pressed_out(&ct.table, at, slots)
-        for i in range(found):
-            if ct.table.conns[slots[i]].key.l3proto:
-                ct_destroy(ct, slots[i], ct.now, END_EVICTED)
-        at += 1
-        lines -= 1
-
-
-cdef uint32_t ct_gc(ct_t* ct, uint32_t lines) noexcept nogil:
-    """Sweep up to ``lines`` buckets of the index; returns how many connections had expired."""
-    cdef uint32_t slots[SWEEP_BATCH]
-    cdef uint32_t total = 0
-    cdef int i, found = SWEEP_BATCH
-    if cython.unlikely(ct.pressure):
-        press(ct, lines)
-    if ct.expects.count:
-        expects_sweep(&ct.expects, 1, ct.now)
-    while found == SWEEP_BATCH:
-        found = table_sweep(&ct.table, ct.now, &lines, slots)
-        for i in range(found):
-            if ct.table.conns[slots[i]].key.l3proto:         # else it ended with another of them
-                expire(ct, slots[i])
-        total += found
-    return total

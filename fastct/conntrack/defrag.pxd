@@ -75,4 +75,7 @@ cdef int defrag_configure(defrag_t* d) except -1
 cdef void defrag_free(defrag_t* d) noexcept
 cdef bint defrag_in(defrag_t* d, packet_t* p, const frame_t* frame, uint64_t number, uint64_t now) noexcept nogil
 cdef void defrag_expire(defrag_t* d, uint64_t now) noexcept nogil
+cdef queue_t* defrag_take_queue(defrag_t* d, queue_t* image, bint counted, uint32_t peer_fragments) noexcept nogil
+cdef piece_t* defrag_take_piece(defrag_t* d, queue_t* q, const piece_t* image, const uint8_t* frame,
+                                bint is_run) noexcept nogil
 cdef void defrag_release(defrag_t* d) noexcept nogil

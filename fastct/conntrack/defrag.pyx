@@ -15,6 +15,7 @@ from fastct.conntrack.fragqueue cimport (
     QUEUE_FIRST_IN,
     piece_frame,
     piece_t,
+    pieces_append,
     pieces_end,
     pieces_join,
     pieces_place,
@@ -192,6 +193,13 @@ cdef void defrag_expire(defrag_t* d, uint64_t now) noexcept nogil:
     fqdir_expire(d, &d.ip6, now)
 
 
+cdef void hash_queue(const defrag_t* d, queue_t* key) noexcept nogil:
+    key.link.hash = hash_pair(&d.wire.hash_key,
+                              hash_addresses(&d.wire.hash_key, key.addresses[0], key.addresses[1], key.addresses[2],
+                                             key.addresses[3]),
+                              key.id | <uint64_t>key.l4proto << 32 | <uint64_t>key.iface << 40)
+
+
 cdef void queue_key(const defrag_t* d, queue_t* key, const packet_t* p, const fragment_t* f,
                     uint16_t iface) noexcept nogil:
     """Fill the key of a queue, and its hash."""
@@ -206,10 +214,7 @@ cdef void queue_key(const defrag_t* d, queue_t* key, const packet_t* p, const fr
         memcpy(key.addresses, f.addresses, 32)
         scoped = f.addresses[16] == 0xFF or (f.addresses[16] == 0xFE and f.addresses[17] & 0xC0 == 0x80)
         key.iface = iface if scoped else 0
-    key.link.hash = hash_pair(&d.wire.hash_key,
-                              hash_addresses(&d.wire.hash_key, key.addresses[0], key.addresses[1], key.addresses[2],
-                                             key.addresses[3]),
-                              key.id | <uint64_t>key.l4proto << 32 | <uint64_t>key.iface << 40)
+    hash_queue(d, key)
 
 
 cdef inline bint same_key(const queue_t* a, const queue_t* b) noexcept nogil:
@@ -236,6 +241,13 @@ cdef queue_t* queue_begin(defrag_t* d, const queue_t* key, uint64_t now) noexcep
     return q
 
 
+cdef queue_t* queue_known(defrag_t* d, const queue_t* key) noexcept nogil:
+    cdef queue_t* q = <queue_t*>chains_first(&fqdir_of(d, key.family).queues, key.link.hash)
+    while q != NULL and not same_key(q, key):
+        q = <queue_t*>q.link.next
+    return q
+
+
 cdef queue_t* queue_find(defrag_t* d, const queue_t* key, uint64_t now) noexcept nogil:
     """The queue with a key, a new one if there is none; NULL if the budget is exceeded."""
     cdef fqdir_t* dir = fqdir_of(d, key.family)
@@ -243,9 +255,7 @@ cdef queue_t* queue_find(defrag_t* d, const queue_t* key, uint64_t now) noexcept
     cdef queue_t* q
     if budget == 0 or dir.memory > budget:
         return NULL
-    q = <queue_t*>chains_first(&dir.queues, key.link.hash)
-    while q != NULL and not same_key(q, key):
-        q = <queue_t*>q.link.next
+    q = queue_known(d, key)
     if q != NULL and q.deadline_ns <= now:                  # its lifetime was set shorter than that of older ones
         d.expired += 1
         queue_kill(d, q)
@@ -308,6 +318,47 @@ cdef Reason queue_add(defrag_t* d, queue_t* q, const packet_t* p, const fragment
         q.next_at = f.next_at
     return Reason.none
 
+
+# ---- from a snapshot
+
+cdef queue_t* defrag_take_queue(defrag_t* d, queue_t* image, bint counted, uint32_t peer_fragments) noexcept nogil:
+    """A queue as another defrag had it, still without pieces, as the newest of its family.
+
+    => ``counted``: it has a peer, with such a counter. NULL if it is there already, or for want of memory.
+    """
+    cdef queue_t* q
+    hash_queue(d, image)
+    q = queue_begin(d, image, 0) if queue_known(d, image) == NULL else NULL
+    if q == NULL:
+        return NULL
+    if counted and q.peer == NULL:
+        q.peer = peer_join(d, <uint32_t>q.addresses[0])
+    elif q.peer != NULL and not counted:
+        peer_leave(d, q.peer)
+        q.peer = NULL
+    if q.peer != NULL:
+        q.peer.fragments = peer_fragments
+    fqdir_of(d, q.family).memory += image.charge - q.charge
+    q.charge, q.deadline_ns = image.charge, image.deadline_ns
+    return q
+
+
+cdef piece_t* defrag_take_piece(defrag_t* d, queue_t* q, const piece_t* image, const uint8_t* frame,
+                                bint is_run) noexcept nogil:
+    """A piece of a queue from defrag_take_queue, after those before it; NULL if it cannot be."""
+    cdef uint32_t weight = <uint32_t>hash_pair(&d.wire.hash_key, q.link.hash, image.offset)
+    cdef piece_t* piece = <piece_t*>block_take(&d.blocks, piece_bytes(image))
+    if piece == NULL:
+        return NULL
+    piece[0] = image[0]
+    if not pieces_append(&q.pieces, piece, is_run, weight):
+        block_give(&d.blocks, piece, piece_bytes(piece))
+        return NULL
+    memcpy(<uint8_t*>piece_frame(piece), frame, piece.cap_len)
+    return piece
+
+
+# ---- the datagram
 
 cdef uint32_t put_head(const queue_t* q, uint8_t* out, uint32_t payload_len) noexcept nogil:
     """The headers of a datagram: those of its first piece, without what made it a fragment; returns their length."""

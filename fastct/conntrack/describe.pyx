@@ -2,20 +2,23 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from fastct.conntrack.conn cimport CONN_FLIP, conn_bytes, conn_packets, conn_t
-from fastct.conntrack.core cimport CT_EVENT_UPDATE, ct_event, ct_number, ct_t
+from fastct.conntrack.conn cimport CONN_FLIP, CONN_PAIRED, conn_bytes, conn_packets, conn_t
+from fastct.conntrack.core cimport CT_EVENT_DESTROY, CT_EVENT_NEW, CT_EVENT_UPDATE, ct_event, ct_number, ct_t
 from fastct.conntrack.expect cimport EXPECT_FLAGS, expect_t
 from fastct.conntrack.extra cimport NO_EXTRA, extra_t
 from fastct.conntrack.log cimport log_row
+from fastct.conntrack.pair cimport pair_zone
 from fastct.conntrack.table cimport addr6_t
 from fastct.conntrack.verdict cimport END_LIVE, EVENT_PROTOINFO, ct_end
-from fastct.records cimport conn_row_t, event_row_t, expect_row_t
+from fastct.records cimport conn_row_t, event_row_t, expect_event_row_t, expect_row_t
 from fastct.wire.bytes cimport swap16
 from fastct.wire.packet cimport PROTO_ICMP, PROTO_ICMPV6
 from fastct.wire.tuples cimport icmp_inverse
 
 cdef enum:
     NS_PER_S = 1000000000
+    ZONE_ORIG = 1        # index into records.ZONE_DIRS
+    ZONE_REPLY = 2
 
 
 cdef void put_addresses(const ct_t* ct, uint32_t slot, conn_row_t* row) noexcept nogil:
@@ -60,7 +63,9 @@ cdef void ct_row(const ct_t* ct, uint32_t slot, uint64_t now, conn_row_t* row) n
     row.conn = ct_number(ct, c)
     row.l3proto = c.key.l3proto
     row.l4proto = c.key.l4proto
-    row.zone = c.key.zone
+    row.zone = pair_zone(ct, c)
+    if c.flags & CONN_PAIRED:
+        row.zone_dir = ZONE_ORIG if c.key.zone else ZONE_REPLY
     put_addresses(ct, slot, row)
     put_ids(c, row)
     row.state = c.state
@@ -78,10 +83,10 @@ cdef void ct_row(const ct_t* ct, uint32_t slot, uint64_t now, conn_row_t* row) n
         put_extra(&ct.extras.items[c.extra], row)
 
 
-cdef void ct_expect_row(const ct_t* ct, const expect_t* e, expect_row_t* row) noexcept nogil:
-    """Describe an expectation as of now."""
+cdef void ct_expect_row(const ct_t* ct, const expect_t* e, uint64_t now, expect_row_t* row) noexcept nogil:
+    """Describe an expectation as of ``now``, when it is not over."""
     cdef conn_row_t master
-    ct_row(ct, e.master_slot, ct.now, &master)
+    ct_row(ct, e.master_slot, now, &master)
     row.l3proto, row.l4proto, row.zone = e.ends.l3proto, e.ends.l4proto, e.ends.zone
     memcpy(row.src, e.ends.src, 16)
     memcpy(row.dst, e.ends.dst, 16)
@@ -89,7 +94,7 @@ cdef void ct_expect_row(const ct_t* ct, const expect_t* e, expect_row_t* row) no
     memcpy(row.mask_src, e.mask, 16 if e.ends.l3proto == 6 else 4)
     row.mask_sport = swap16(e.sport_mask)
     row.flags, row.kind, row.helper, row.assign = e.flags & EXPECT_FLAGS, e.kind, e.helper, e.assign
-    row.timeout = <uint32_t>((e.deadline_ns - ct.now) // <uint64_t>NS_PER_S)
+    row.timeout = <uint32_t>((e.deadline_ns - now) // <uint64_t>NS_PER_S)
     row.master = e.master
     memcpy(row.master_src, master.orig_src, 16)
     memcpy(row.master_dst, master.orig_dst, 16)
@@ -115,3 +120,16 @@ cdef void log_update(ct_t* ct, uint32_t slot, uint32_t events) noexcept nogil:
     cdef event_row_t* event = log_event(ct, slot, CT_EVENT_UPDATE, ct.now, END_LIVE)
     if event != NULL and not events & EVENT_PROTOINFO:
         event.row.state = 0
+
+
+cdef void ct_expect_event(void* owner, const expect_t* e, bint is_new) noexcept nogil:
+    """Log what becomes of an expectation: at its end, or its master's, if that is noticed only now."""
+    cdef ct_t* ct = <ct_t*>owner
+    cdef uint64_t when = min(ct.now, e.deadline_ns, ct.table.conns[e.master_slot].deadline_ns)
+    cdef expect_event_row_t* event = <expect_event_row_t*>log_row(&ct.expect_log)
+    if event == NULL:
+        return
+    memset(event, 0, sizeof(expect_event_row_t))
+    event.ts, event.type = when, CT_EVENT_NEW if is_new else CT_EVENT_DESTROY
+    event.after = ct.event_log.drained + ct.event_log.rows
+    ct_expect_row(ct, e, when, &event.row)

@@ -11,7 +11,7 @@ way, costs no search, and cannot be aimed at by whoever knows the hash.
 from libc.stdint cimport uint32_t, uint64_t
 
 from fastct.conntrack.arena cimport arena_free, arena_grow, arena_init
-from fastct.conntrack.conn cimport IPS_ASSURED, NO_SLOT, conn_t
+from fastct.conntrack.conn cimport IPS_ASSURED, NO_SLOT, conn_is_one, conn_t
 from fastct.conntrack.sctp cimport SCTP_SHUTDOWN_ACK_SENT, SCTP_SHUTDOWN_SENT
 from fastct.conntrack.table cimport line_t, line_used, lowest_bit, table_line, table_t
 from fastct.conntrack.tcp cimport TCP_CLOSE, TCP_FIN_WAIT
@@ -41,7 +41,7 @@ cdef void probation_free(probation_t* p) noexcept:
 
 cdef inline bint is_candidate(const table_t* t, const candidate_t* a) noexcept nogil:
     cdef const conn_t* c = &t.conns[a.slot]
-    return c.key.l3proto != 0 and c.number == a.number and not c.status & IPS_ASSURED
+    return conn_is_one(c) and c.number == a.number and not c.status & IPS_ASSURED
 
 
 cdef void probation_add(probation_t* p, const table_t* t, uint32_t slot) noexcept nogil:
@@ -104,7 +104,8 @@ cdef int pressed_out(const table_t* t, uint32_t line_number, uint32_t* slots) no
         while used and found < PRESS_MOST:
             slot = line.slot[lowest_bit(used)]
             used &= used - 1
-            if not t.conns[slot].status & IPS_ASSURED or is_closing(&t.conns[slot]):
+            if conn_is_one(&t.conns[slot]) and (not t.conns[slot].status & IPS_ASSURED
+                                                or is_closing(&t.conns[slot])):
                 slots[found] = slot
                 found += 1
         if line.next == 0 or found == PRESS_MOST:

@@ -61,6 +61,8 @@ cdef struct expects_t:
     arena_t mem
     extras_t* extras         # of the masters
     const conn_t* conns      # by slot, the masters among them
+    void* ct                 # whose they are, the ct_t; and what notes NEW (True) and DESTROY there, or NULL
+    void (*tell)(void* ct, const expect_t* x, bint is_new) noexcept nogil
     expect_t* items          # item 0 is never used
     uint32_t used
     uint32_t free

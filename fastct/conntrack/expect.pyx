@@ -128,6 +128,8 @@ cdef void unlink_master(expects_t* e, uint32_t index) noexcept nogil:
 
 cdef void expects_remove(expects_t* e, uint32_t index) noexcept nogil:
     """Take one out."""
+    if e.tell != NULL:
+        e.tell(e.ct, &e.items[index], False)
     unlink_bucket(e, index)
     unlink_master(e, index)
     e.items[index].ends.l3proto = 0
@@ -236,4 +238,6 @@ cdef expect_verdict expects_add(expects_t* e, const expect_t* wanted, uint32_t c
     e.count += 1
     e.created += 1
     e.items[index].serial = e.created
+    if e.tell != NULL:
+        e.tell(e.ct, &e.items[index], True)
     return EXPECT_ADDED

@@ -17,12 +17,14 @@ cdef struct extra_t:
     uint64_t master          # number of the connection that expected this one, 0: none
     uint32_t master_slot     # where that was; another connection may be there by now
     uint32_t children        # connections whose master this one is
+    uint32_t reply_slot      # of the entry of its reply's tuple, if it is CONN_PAIRED
     uint32_t mark
     uint32_t expects         # the latest of its expectations, 0: none
     uint8_t expecting[EXPECT_CLASSES]       # how many, by class
     uint8_t labels[16]
     uint8_t has_labels
     uint8_t helper           # index into records.HELPERS, 0: none
+    uint8_t events           # EVENT_* of packets that the helper dropped: told with the next one
     uint8_t policy           # number of its timeout policy, if it has one
     uint64_t state[HELPER_WORDS]            # the helper's own
     uint32_t free            # next free one

@@ -48,6 +48,7 @@ cdef struct pieces_t:
 
 cdef Reason pieces_end(pieces_t* q, fragment_t* f, uint8_t family, bint* fatal) noexcept nogil
 cdef Reason pieces_place(pieces_t* q, piece_t* piece, uint32_t weight) noexcept nogil
+cdef bint pieces_append(pieces_t* q, piece_t* piece, bint is_run, uint32_t weight) noexcept nogil
 cdef uint32_t pieces_join(const pieces_t* q, uint8_t* out, uint32_t* cap_len) noexcept nogil
 
 

@@ -113,6 +113,32 @@ cdef Reason pieces_place(pieces_t* q, piece_t* piece, uint32_t weight) noexcept 
     return Reason.none
 
 
+cdef bint pieces_append(pieces_t* q, piece_t* piece, bint is_run, uint32_t weight) noexcept nogil:
+    """Put a piece behind all others, as it lay in another queue, where it began a run or did not.
+
+    => False if it cannot have lain there.
+    """
+    if piece.end <= piece.offset or (piece.offset < q.last.end if q.last != NULL else not is_run):
+        return False
+    if not is_run and piece.offset != q.last.end:
+        return False
+    piece.next = NULL
+    if is_run:
+        run_begin(piece, weight)
+        tree_insert(&q.root, piece)
+        q.last_run = piece
+    else:
+        q.last_run.run_end = piece.end
+        q.last_run.tail = piece
+    if q.last == NULL:
+        q.first = piece
+    else:
+        q.last.next = piece
+    q.last = piece
+    q.meat += piece.end - piece.offset
+    return True
+
+
 # ---- the whole
 
 cdef uint32_t pieces_join(const pieces_t* q, uint8_t* out, uint32_t* cap_len) noexcept nogil:

@@ -7,6 +7,7 @@ from fastct.conntrack.verdict cimport ct_end, ct_verdict
 from fastct.wire.packet cimport PROTO_TCP, packet_t
 
 cdef ct_end l4_end(const conn_t* c) noexcept nogil
+cdef uint32_t l4_untold(conn_t* c) noexcept nogil
 cdef bint l4_new(conn_t* c, packet_t* p, const ct_opts_t* opts) noexcept nogil
 cdef ct_verdict l4_other_packet(conn_t* c, packet_t* p, int direction, uint64_t now, const ct_opts_t* opts,
                                 uint32_t* events) noexcept nogil

@@ -13,7 +13,7 @@ from fastct.conntrack.opts cimport (
     OPT_UDP_STREAM,
     ct_opts_t,
 )
-from fastct.conntrack.sctp cimport SCTP_ABORT, SCTP_CLOSED, SCTP_SHUTDOWN_COMPLETE, sctp_new, sctp_packet
+from fastct.conntrack.sctp cimport SCTP_ABORT, SCTP_CLOSED, SCTP_SHUTDOWN_COMPLETE, sctp_new, sctp_packet, sctp_untold
 from fastct.conntrack.tcp cimport TCP_CLOSE, TCP_LAST_ACK, TCP_TIME_WAIT, tcp_new
 from fastct.conntrack.udp cimport two_way_packet, udp_packet
 from fastct.conntrack.verdict cimport CT_ACCEPT, END_CLOSED, END_EXPIRED, END_RESET, ct_end, ct_verdict
@@ -67,6 +67,11 @@ cdef ct_verdict l4_other_packet(conn_t* c, packet_t* p, int direction, uint64_t 
     else:
         conn_refresh(c, direction, p.len, now, opts.value[OPT_GENERIC])
     return CT_ACCEPT
+
+
+cdef uint32_t l4_untold(conn_t* c) noexcept nogil:
+    """Events of packets that became INVALID half-way, to be told now."""
+    return sctp_untold(c) if c.key.l4proto == PROTO_SCTP else 0
 
 
 cdef ct_end l4_end(const conn_t* c) noexcept nogil:

@@ -7,6 +7,7 @@ cdef struct log_t:
     arena_t mem
     size_t row_size
     uint64_t rows        # written since the last drain
+    uint64_t drained     # rows before those
     uint64_t lost        # for want of memory
 
 

@@ -31,6 +31,7 @@ cdef extern from "conntrack/index.h" nogil:
     int lowest_bit(unsigned int mask) noexcept
 
 cdef enum:
+    MATCHES_MOST = 8     # entries with one key: four at most, either direction of either side's connections
     FIRST_LINES = 64     # lines of an empty table
     LOAD_PERCENT = 50    # of the places; more makes chains, less wastes memory
     LINE_PLACES = 8
@@ -47,10 +48,12 @@ cdef struct table_t:
     uint64_t* start_ns   # by slot
     hash_key_t secret
     uint64_t count       # connections in the table
+    uint64_t replies     # and entries of replies' tuples, besides
     uint32_t n_lines     # lines in use
     uint32_t mask        # lines at the start of this round of splitting, minus 1
     uint32_t slots_used  # slots ever taken
     uint32_t slots_max
+    uint32_t conns_max   # connections that there is room for
     uint32_t slot_free   # head of the list of released slots
     uint8_t reused       # a released slot has been taken again: slots are no longer in order of creation
     uint64_t chain_too_long  # new entries refused for the length of their bucket
@@ -65,7 +68,7 @@ cdef struct table_t:
     populator_t populator
     arena_t lines_mem, overflow_mem, conns_mem, addr6_mem, start_mem
 
-cdef int table_init(table_t* t, uint64_t slots_max, const hash_key_t* secret) except -1
+cdef int table_init(table_t* t, uint64_t conns_max, const hash_key_t* secret) except -1
 cdef void table_free(table_t* t) noexcept
 
 cdef uint32_t table_insert(table_t* t, const packet_t* p, const conn_t* fresh, uint64_t now) noexcept nogil
@@ -78,6 +81,7 @@ cdef int table_sweep(table_t* t, uint64_t now, uint32_t* lines_left, uint32_t* e
 cdef uint64_t table_memory(const table_t* t) noexcept nogil
 cdef object table_selfcheck(table_t* t)
 cdef uint32_t table_search(const table_t* t, const packet_t* p) noexcept nogil
+cdef int table_matches(const table_t* t, const packet_t* p, uint32_t* slots) noexcept nogil
 
 
 # ---- finding: what every packet does, in line

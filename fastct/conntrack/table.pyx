@@ -3,7 +3,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from fastct.conntrack.arena cimport arena_free, arena_grow, arena_init, populator_stop
-from fastct.conntrack.conn cimport NO_SLOT, conn_t
+from fastct.conntrack.conn cimport CONN_REPLY, NO_SLOT, conn_t
 from fastct.wire.bytes cimport load_u64, prefetch_r, prefetch_w
 from fastct.wire.packet cimport hash_key_t, key_hash, packet_t
 
@@ -18,9 +18,12 @@ cdef enum:
 
 # ---- set-up
 
-cdef int table_init(table_t* t, uint64_t slots_max, const hash_key_t* secret) except -1:
-    """An empty table for at most ``slots_max`` connections. Reserves addresses, takes no memory."""
+cdef int table_init(table_t* t, uint64_t conns_max, const hash_key_t* secret) except -1:
+    """An empty table for at most ``conns_max`` connections, and as many entries of replies' tuples. Reserves addresses,
+    takes no memory."""
+    cdef uint64_t slots_max = 2 * conns_max
     memset(t, 0, sizeof(table_t))
+    t.conns_max = <uint32_t>conns_max
     t.secret = secret[0]
     t.slot_free = NO_SLOT
     t.overflow_used = 1
@@ -77,6 +80,23 @@ cdef uint32_t table_search(const table_t* t, const packet_t* p) noexcept nogil:
             mask &= mask - 1
         if line.next == 0:
             return NO_SLOT
+        line = &t.overflow[line.next]
+
+
+cdef int table_matches(const table_t* t, const packet_t* p, uint32_t* slots) noexcept nogil:
+    """All entries with the packet's key; ``slots`` has room for MATCHES_MOST."""
+    cdef uint16_t tag = tag_of(p.hash)
+    cdef const line_t* line = &t.lines[table_line(t, p.hash)]
+    cdef unsigned int mask
+    cdef int found = 0
+    while True:
+        mask = line_match(line, tag)
+        while mask and found < MATCHES_MOST:
+            slots[found] = line.slot[lowest_bit(mask)]
+            found += is_same(t, slots[found], p)
+            mask &= mask - 1
+        if line.next == 0 or found == MATCHES_MOST:
+            return found
         line = &t.overflow[line.next]
 
 
@@ -210,7 +230,7 @@ cdef inline void fill_slot(table_t* t, uint32_t slot, const packet_t* p, const c
 cdef uint32_t table_insert(table_t* t, const packet_t* p, const conn_t* fresh, uint64_t now) noexcept nogil:
     """Copy a new connection into the table.
 
-    => No connection with the packet's key is in the table.
+    => No connection with the packet's key is in the table, or it is known to be a rival (``pair.pyx``).
     => Returns its slot, or NO_SLOT when no memory or slot is left.
     """
     cdef uint32_t slot = take_slot(t, p.addr6[0] != NULL)
@@ -221,7 +241,7 @@ cdef uint32_t table_insert(table_t* t, const packet_t* p, const conn_t* fresh, u
         release_slot(t, slot)
         return NO_SLOT
     fill_slot(t, slot, p, fresh, now)
-    if t.count * 100 > t.n_lines * <uint64_t>(8 * LOAD_PERCENT):
+    if (t.count + t.replies) * 100 > t.n_lines * <uint64_t>(8 * LOAD_PERCENT):
         split_line(t)
     return slot
 
@@ -399,7 +419,9 @@ cdef int sweep_one(table_t* t, line_t* line, uint64_t now, uint8_t coarse, bint 
         place = lowest_bit(due)
         due &= due - 1
         c = &t.conns[line.slot[place]]
-        if c.deadline_ns <= now:
+        if c.flags & CONN_REPLY:        # goes with its connection
+            line.due[place] = due_of(<uint64_t>-1, now)
+        elif c.deadline_ns <= now:
             expired[found] = line.slot[place]
             prefetch_w(<const char*>c + 64)
             found += 1

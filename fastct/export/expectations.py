@@ -8,7 +8,7 @@ There are few of them, so this is plain Python.
 """
 import socket
 
-from fastct.records import EXPECT_CLASSES, EXPECTATION_DTYPE, HELPERS
+from fastct.records import EVENTS, EXPECT_CLASSES, EXPECT_EVENT_DTYPE, EXPECTATION_DTYPE, HELPERS
 
 FLAGS = ((1, "PERMANENT"), (2, "INACTIVE"), (4, "USERSPACE"))
 FAMILIES = {4: (socket.AF_INET, 4), 6: (socket.AF_INET6, 16)}
@@ -48,8 +48,6 @@ def _line(row):
              _ports(row, row["mask_sport"], 0xFFFF),
              f"master-src={_address(row, 'master_src')} master-dst={_address(row, 'master_dst')}",
              f"sport={row['master_sport']} dport={row['master_dport']}"]
-    if row["zone"]:
-        parts.append(f"zone={row['zone']}")
     if row["flags"]:
         parts.append(_flags(row))
     parts.append(f"class={row['kind']} helper={HELPERS[row['helper']]}")
@@ -87,6 +85,31 @@ def format_expectations(rows):
     bytes
     """
     return _format(rows, _line)
+
+
+def format_expect_events(rows, timestamps=True):
+    """Lines of ``conntrack -E expect``.
+
+    Parameters
+    ----------
+    rows : numpy.ndarray
+        ``fastct.EXPECT_EVENT_DTYPE``.
+    timestamps : bool
+        Begin each line with its time, as ``-o timestamp`` does; conntrack does not fill these microseconds with zeros.
+
+    Returns
+    -------
+    bytes
+    """
+    if rows.dtype != EXPECT_EVENT_DTYPE:
+        raise TypeError("expected rows of fastct.EXPECT_EVENT_DTYPE")
+    lines = []
+    for event in rows:
+        seconds, ns = divmod(int(event["ts"]), 10**9)
+        time = f"[{seconds:<8}.{ns // 1000:<6}]\t" if timestamps else ""
+        word = f"[{EVENTS[event['type']]}]"
+        lines.append(f"{time}{word:>9} {_line(event['row'])}\n")
+    return "".join(lines).encode()
 
 
 def format_expectations_proc(rows):

@@ -5,7 +5,8 @@
     conntrack -E        [NEW] udp      17 30 src=.. dst=.. sport=.. dport=.. [UNREPLIED] src=.. ..
 
 With accounting on (``nf_conntrack_acct=1``), since fastct always counts. An event shows no ``use=``, a mark only
-if it is not zero, counters only at DESTROY, and there no timeout that has run out.
+if it is not zero, counters only at DESTROY, and there no helper and no
+timeout that has run out.
 """
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport strlen
@@ -31,6 +32,8 @@ cdef enum:
     NS_PER_S = 1000000000
     UPDATE = 1
     DESTROY = 2
+    ZONE_ORIG = 1       # index into records.ZONE_DIRS
+    ZONE_REPLY = 2
 
 # What -o asks for.
 cdef enum:
@@ -103,6 +106,8 @@ cdef char* put_direction(char* out, const conn_row_t* row, bint reply, bint coun
     out = put_address(put_text(out, b"src=", 4), src, row.l3proto)
     out = put_address(put_text(out, b" dst=", 5), dst, row.l3proto)
     out = put_ids(put_text(out, b" ", 1), row, reply)
+    if row.zone_dir == (ZONE_REPLY if reply else ZONE_ORIG):
+        out = put_pair(out, b"zone-reply=" if reply else b"zone-orig=", 11 if reply else 10, row.zone)
     if counters:
         out = put_pair(out, b"packets=", 8, row.reply_packets if reply else row.orig_packets)
         out = put_pair(out, b"bytes=", 6, row.reply_bytes if reply else row.orig_bytes)
@@ -142,7 +147,7 @@ cdef char* put_connection(char* out, const conn_row_t* row, int style) noexcept 
     """A line of ``conntrack -L``."""
     out = put_tuples(put_family(out, row, style), row, has_state(row), True, True)
     out = put_pair(out, b"mark=", 5, row.mark)
-    if row.zone:
+    if row.zone and not row.zone_dir:
         out = put_pair(out, b"zone=", 5, row.zone)
     out = put_word(out, _helpers[row.helper])
     out = put_number(put_text(out, b"use=", 4), row.use)
@@ -165,9 +170,10 @@ cdef char* put_event(char* out, const event_row_t* event, int style) noexcept no
     out = put_tuples(put_family(out, row, style), row, state, row.timeout or not destroy, destroy)
     if row.mark:
         out = put_pair(out, b"mark=", 5, row.mark)
-    if row.zone:
+    if row.zone and not row.zone_dir:
         out = put_pair(out, b"zone=", 5, row.zone)
-    out = put_word(out, _helpers[row.helper])
+    if not destroy:
+        out = put_word(out, _helpers[row.helper])
     if style & STYLE_ID:
         out = put_pair(out, b"id=", 3, <uint32_t>row.conn)
     (out - 1)[0] = c"\n"  # conntrack cuts the blank that ends every part

@@ -10,6 +10,8 @@ from ipaddress import ip_address
 
 from fastct.conntrack.opts import SYSCTLS
 from fastct.export.fields import ASSURED, FAMILY_NAMES, FAMILY_NUMBERS, GRE, ICMP, SEEN_REPLY, protocol_of, state_of
+from fastct.export.statistics import linux_stats
+from fastct.records import ZONE_DIRS
 
 DCCP = 33
 GRE_TIMEOUTS = ("nf_conntrack_gre_timeout", "nf_conntrack_gre_timeout_stream")
@@ -18,7 +20,7 @@ REQUEST_OF_REPLY = {0: 8, 8: 0, 13: 14, 14: 13, 15: 16, 16: 15, 17: 18, 18: 17, 
 STATISTICS = (
     ("entries", "live"), (" clashres", None), ("found", None), ("new", None), ("invalid", "invalid"), ("ignore", None),
     ("delete", None), ("chainlength", None), ("insert", None), ("insert_failed", "full"), ("drop", "full"),
-    ("early_drop", "evicted"), ("icmp_error", "reason_icmp_error_unknown"), (" expect_new", "expect_new"),
+    ("early_drop", "evicted"), ("icmp_error", "error"), (" expect_new", "expect_new"),
     ("expect_create", "expect_create"), ("expect_delete", "expect_delete"), ("search_restart", None),
 )
 
@@ -46,9 +48,13 @@ def _ids(row, side):
     return f"sport={row[f'{side}_sport']} dport={row[f'{side}_dport']} "
 
 
+def _zone(row, direction):
+    return f"zone{direction and '-'}{direction}={row['zone']} " if ZONE_DIRS[row["zone_dir"]] == direction else ""
+
+
 def _direction(row, side):
     return (f"src={_address(row, f'{side}_src')} dst={_address(row, f'{side}_dst')} {_ids(row, side)}"
-            f"packets={row[f'{side}_packets']} bytes={row[f'{side}_bytes']} ")
+            f"{_zone(row, side)}packets={row[f'{side}_packets']} bytes={row[f'{side}_bytes']} ")
 
 
 def proc_lines(rows, sysctls=SYSCTLS):
@@ -60,12 +66,13 @@ def proc_lines(rows, sysctls=SYSCTLS):
                f"{row['timeout']} {gre if row['l4proto'] == GRE else ''}{f'{state} ' if state else ''}"
                f"{_direction(row, 'orig')}{'' if row['status'] & SEEN_REPLY else '[UNREPLIED] '}"
                f"{_direction(row, 'reply')}{'[ASSURED] ' if row['status'] & ASSURED else ''}"
-               f"mark={row['mark']} zone={row['zone']} use={row['use'] + 1}\n")
+               f"mark={row['mark']} {_zone(row, '')}use={row['use'] + 1}\n")
 
 
 def proc_statistics(stats):
     """The two lines of /proc/net/stat/nf_conntrack: one tracker is one processor."""
-    values = [stats[counter] & 0xFFFFFFFF if counter else 0 for _, counter in STATISTICS]
+    counted = linux_stats(stats)
+    values = [counted[counter] & 0xFFFFFFFF if counter else 0 for _, counter in STATISTICS]
     pairs = zip(STATISTICS, values, strict=True)
     return (" ".join(name for name, _ in STATISTICS) + "\n"
             + " ".join(f"{' ' * name.startswith(' ')}{value:08x}" for (name, _), value in pairs) + "\n")

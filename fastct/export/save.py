@@ -4,6 +4,7 @@ from fastct.export.fields import GRE, ICMP, SCTP, address_of, protocol_of, state
 # What a user may have set, in the order in which conntrack names it.
 STATUS_WORDS = (("SEEN_REPLY", 1 << 1), ("ASSURED", 1 << 2), ("FIXED_TIMEOUT", 1 << 10), ("EXPECTED", 1))
 DCCP = 33
+ZONE_OPTIONS = ("-w", "--orig-zone", "--reply-zone")     # by records.ZONE_DIRS
 PORTS = ("sport", "dport", "reply-port-src", "reply-port-dst")
 KEYS = ("srckey", "dstkey", "reply-key-src", "reply-key-dst")
 COLUMNS = ("orig_sport", "orig_dport", "reply_sport", "reply_dport")
@@ -37,7 +38,7 @@ def save_lines(rows, command="-A", tags=None):
     for row in rows:
         src, dst = address_of(row, "orig_src"), address_of(row, "orig_dst")
         back, forth = address_of(row, "reply_src"), address_of(row, "reply_dst")
-        zone = f" -w {row['zone']}" if row["zone"] else ""
+        zone = f" {ZONE_OPTIONS[row['zone_dir']]} {row['zone']}" if row["zone"] else ""
         yield (f"{command} -t {row['timeout']} -u {_status(row)}{zone} "
                f"-s {src} -d {dst} {'-r' if back == dst else '-g'} {back} {'-q' if forth == src else '-n'} {forth} "
                f"{' '.join(_protocol(row, tags or {}))}\n")

@@ -1,6 +1,6 @@
 """Outputs: rows into files, by the ending of their names, a block at a time.
 
-    .txt      lines as conntrack prints them (connections, events)
+    .txt      lines as conntrack prints them (connections, events, and those of expectations, which have no other form)
     .csv      comma-separated, with a header
     .jsonl    one JSON object a line
     .arrow    Arrow IPC file         .parquet    Parquet file
@@ -17,9 +17,10 @@ import threading
 from fastct.columns import KINDS
 from fastct.errors import ConfigError
 from fastct.export.cells import CellFormat
+from fastct.export.expectations import format_expect_events
 from fastct.export.lines import format_connections, format_events
 
-LINES = {"connections": format_connections, "events": format_events}
+LINES = {"connections": format_connections, "events": format_events, "expectations": format_expect_events}
 COLUMNAR = (".arrow", ".parquet")
 SUFFIXES = (".txt", ".csv", ".jsonl", *COLUMNAR)
 GROUP_ROWS = 1 << 16        # rows of an Arrow batch or a Parquet row group
@@ -30,6 +31,8 @@ def _format(suffix, kind):
     """What turns rows into pieces of bytes, and the header."""
     if suffix == ".txt":
         return lambda rows: [LINES[kind](rows)], b""
+    if kind not in KINDS:
+        raise ConfigError(f"{kind}: as lines of text only, .txt")
     cells = CellFormat(kind, suffix == ".jsonl")
     return cells.format, cells.header
 

@@ -12,7 +12,7 @@ from fastct.export.fields import (
     protocol_of,
     state_of,
 )
-from fastct.records import EVENTS, HELPERS, STATES
+from fastct.records import EVENTS, HELPERS, STATES, ZONE_DIRS
 
 XML_BEGIN = '<?xml version="1.0" encoding="utf-8"?>\n<conntrack>\n'
 XML_END = "</conntrack>\n"
@@ -41,6 +41,8 @@ def _direction(row, side, counters):
              _element("src", address_of(row, f"{side}_src")), _element("dst", address_of(row, f"{side}_dst")),
              f'</layer3><layer4 protonum="{row["l4proto"]}" protoname="{protocol_of(row)}">', _layer4(row, side),
              "</layer4>"]
+    if ZONE_DIRS[row["zone_dir"]] == side:
+        parts.append(_element("zone", row["zone"]))
     if counters:
         parts.append(_element("counters", _element("packets", row[f"{side}_packets"])
                               + _element("bytes", row[f"{side}_bytes"])))
@@ -54,14 +56,14 @@ def _state(row):
     return state_of(row)
 
 
-def _independent(row, in_table, timeout, state):
+def _independent(row, in_table, timeout, state, helper):
     """What belongs to neither direction. ``in_table``: as a listing has it, not an event."""
     parts = [_element("state", state)] if state else []
     if timeout:
         parts.append(_element("timeout", row["timeout"]))
     if in_table or row["mark"]:
         parts.append(_element("mark", row["mark"]))
-    if row["zone"]:
+    if row["zone"] and not row["zone_dir"]:
         parts.append(_element("zone", row["zone"]))
     if in_table:
         parts.append(_element("use", row["use"]))
@@ -70,8 +72,8 @@ def _independent(row, in_table, timeout, state):
         parts.append("<assured/>")
     if not row["status"] & SEEN_REPLY:
         parts.append("<unreplied/>")
-    if HELPERS[row["helper"]]:
-        parts.append(_element("helper", HELPERS[row["helper"]]))
+    if helper:
+        parts.append(_element("helper", helper))
     return f'<meta direction="independent">{"".join(parts)}</meta>'
 
 
@@ -79,15 +81,16 @@ def xml_flows(rows):
     """Yield a line for each connection."""
     for row in rows:
         directions = "".join(_direction(row, side, True) for side in DIRECTIONS)
-        yield f"<flow>{directions}{_independent(row, True, True, _state(row))}</flow>\n"
+        yield f"<flow>{directions}{_independent(row, True, True, _state(row), HELPERS[row['helper']])}</flow>\n"
 
 
 def xml_events(rows):
-    """Yield a line for each event: counters only of what has ended, no timeout that has run out, and no state that an
-    update left as it was."""
+    """Yield a line for each event: counters only of what has ended, but no helper; no timeout that has run out, and no
+    state that an update left as it was."""
     for event in rows:
         row, word = event["row"], EVENTS[event["type"]].lower()
         ended = word == "destroy"
+        timeout, helper = bool(row["timeout"]) or not ended, "" if ended else HELPERS[row["helper"]]
         state = "" if word == "update" and not row["state"] else _state(row)
         yield (f'<flow type="{word}">{"".join(_direction(row, side, ended) for side in DIRECTIONS)}'
-               f"{_independent(row, False, bool(row['timeout']) or not ended, state)}</flow>\n")
+               f"{_independent(row, False, timeout, state, helper)}</flow>\n")

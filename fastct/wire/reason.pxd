@@ -49,6 +49,7 @@ cpdef enum Reason:
     sctp_no_chunk
     sctp_chunk_order
     sctp_chunk_length
+    icmp_truncated
     icmp_checksum
     icmp_type
     icmp_in_ipv6
@@ -84,6 +85,7 @@ cpdef enum Reason:
     sctp_heartbeat_tag
     # dropped
     table_full
+    clash
     helper_dropped
     rule_hotdrop
     not_forwarded

@@ -73,11 +73,12 @@ cdef uint8_t check_sum(const packet_t* p, uint8_t proto, uint32_t covered, uint3
     """Verify a checksum over pseudo-header (``proto`` 0: without) and ``covered`` bytes; ``sum_at`` is the field's
     offset.
 
-    A sender that leaves the sum to its network card fills in the pseudo-header's part alone.
+    A sender that leaves the sum to its network card fills in the pseudo-header's part alone. Where there is none, Linux
+    counts the IPv4 header, which comes to 0xFFFF: a message of nothing but zeros is right.
     """
     if p.l4_off + covered > p.cap_len:
         return SUM_UNKNOWN
-    cdef uint64_t pseudo = pseudo_sum(p, proto) if proto else 0
+    cdef uint64_t pseudo = pseudo_sum(p, proto) if proto else 0xFFFF
     if sum_fold(sum_bytes(p.data + p.l4_off, covered, pseudo)) == 0xFFFF:
         return SUM_GOOD
     cdef uint16_t field = load_u16(p.data + p.l4_off + sum_at)
@@ -234,9 +235,18 @@ cdef void parse_quote(packet_t* p, const wire_opts_t* opts, uint32_t at) noexcep
         p.reason = Reason.icmp_error_spoofed
 
 
+cdef bint icmp_present(packet_t* p) noexcept nogil:
+    """As ``header_present``, with a reason of its own."""
+    if header_present(p, 8):
+        return True
+    if p.reason == Reason.l4_truncated:
+        p.reason = Reason.icmp_truncated
+    return False
+
+
 cdef void parse_icmp(packet_t* p, const wire_opts_t* opts) noexcept nogil:
     cdef const uint8_t* icmp
-    if not header_present(p, 8):
+    if not icmp_present(p):
         return
     icmp = p.data + p.l4_off
     if opts.verify:
@@ -269,7 +279,7 @@ cdef void parse_redirect(packet_t* p, const wire_opts_t* opts) noexcept nogil:
 
 cdef void parse_icmpv6(packet_t* p, const wire_opts_t* opts) noexcept nogil:
     cdef const uint8_t* icmp
-    if not header_present(p, 8):
+    if not icmp_present(p):
         return
     icmp = p.data + p.l4_off
     if opts.verify:

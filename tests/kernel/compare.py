@@ -1,84 +1,134 @@
-"""The same packets through the kernel and through fastct, compared after every one.
+"""The same packets through the kernel and through fastct, compared after every one; see ``__main__`` for the command.
 
-python -m tests.kernel.compare [--packets N] [--seed N] [--sysctl NAME=VALUE ...] [--kind KIND ... | --helpers]
+After every packet: class, direction, entry, expectations. Now and then, and at the end: what conntrack(8) lists. At the
+end: its counters, and its events in their order.
 """
 
-import argparse
 import re
-import subprocess
-import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 
+from tests import packets as p
+from tests.kernel.eventlog import EventLog, in_order, unlike
 from tests.kernel.fragments import random_fragments
 from tests.kernel.generator import KINDS, random_packets
 from tests.kernel.helper_dialogues import HELPERS, helped_packets
 from tests.kernel.kernel import Kernel
-from tests.kernel.namespace import isolated
+from tests.kernel.mixed import MIXED, mixed_packets, timed_packets
+from tests.kernel.observation import expectations_of
+from tests.kernel.settings import ALL_HELPERS, RANGES, SHORT, Settings, lasting
 from tests.kernel.subject import Subject
 
-KEPT = 12  # differences that are reported
 SHOWN = 100  # bytes of a packet in such a report
-# Nothing expires meanwhile: when Linux notices, and what was expected goes with its master, is left to chance.
-LASTING = {
-    f"nf_conntrack_{name}": 3600
-    for name in (
-        "udp_timeout",
-        "udp_timeout_stream",
-        "tcp_timeout_syn_sent",
-        "tcp_timeout_syn_recv",
-        "tcp_timeout_fin_wait",
-        "tcp_timeout_close_wait",
-        "tcp_timeout_last_ack",
-        "tcp_timeout_time_wait",
-        "tcp_timeout_close",
-    )
-}
+CHECKED = 4000  # packets between looks at whole tables
+STREAM_AGE_S, TICKS_S = 2, 0.02
 TIMEOUT = re.compile(r"^((?:ipv\d +\d+ )?\w+ +\d+) (\d+) ")
 
 
-def run(packets, sysctls, helpers=None):
-    """Send packets through both; returns differences (as text), counts and speed. In a namespace of its own."""
-    kernel, subject = Kernel(), Subject(helpers=helpers)
-    kernel.assign(helpers or {})
-    kernel.configure(sysctls)
-    subject.configure(sysctls)
-    history, differences, flows = defaultdict(list), [], set()
-    began = time.monotonic()
-    for number, packet in enumerate(packets, 1):
-        theirs, now = kernel.send(packet)
-        ours = subject.send(packet, now)
-        flows.add(packet.flow)
-        line = f"{number} side {packet.side} {packet.label}: kernel {theirs[:3]}"
-        if packet.flow:
-            history[packet.flow].append(line)
+class Comparison:
+    """Both, told the same settings, and how they have differed so far."""
+
+    def __init__(self, settings, log=True):
+        self.log = EventLog() if log else None
+        self.kernel, self.subject = Kernel(settings), Subject(settings, keep_events=True)
+        self.differences, self.tables = [], []
+        self._history, self._since = defaultdict(list), {}
+        self.classes, self.most, self.packets = Counter(), 0, 0
+
+    def _let_ripen(self, flow):
+        """Linux counts the age of a UDP conversation in ticks: nothing is sent while it may be becoming a stream."""
+        if flow and flow.proto == p.UDP and abs(time.monotonic() - self._since.get(flow, 0) - STREAM_AGE_S) < TICKS_S:
+            time.sleep(2 * TICKS_S)
+
+    def send(self, packet):
+        """A packet through both."""
+        self.packets += 1
+        self._let_ripen(packet.flow)
+        theirs, now = self.kernel.send(packet)
+        ours = self.subject.send(packet, now)
         if theirs.differs(ours):
             # /proc is walked in several reads, and all namespaces share what is walked: a line may have been missed.
-            theirs = theirs._replace(expectations=kernel.expectations())
+            theirs = theirs._replace(expectations=self.kernel.expectations())
+        self.classes[theirs.ctstate] += 1
+        if theirs.ctstate == "NEW" or packet.flow not in self._since:
+            self._since[packet.flow] = time.monotonic()
+        self.most = max(self.most, len(theirs.expectations))
+        line = f"{self.packets} side {packet.side} {packet.label}: kernel {theirs[:3]}"
+        history = self._history[packet.flow]
+        history.append(line)
         if theirs.differs(ours):
-            differences.append(
-                "\n".join(
-                    [
-                        *history[packet.flow][-9:-1],
-                        f"{line}",
-                        f"    fastct {ours[:3]}",
-                        *theirs.unlike(ours),
-                        f"    {packet.data[:SHOWN].hex()}",
-                    ]
-                )
-            )
-            if packet.flow:
-                history[packet.flow].append("    (differed)")
-    spent = time.monotonic() - began
-    listed = kernel.listing()
-    return {
-        "packets": number,
-        "connections": len(flows),
-        "differences": differences,
-        "listing": listing_differences(listed, subject.listing(time.time_ns())),
-        "lines": len(listed),
-        "rate": number / spent,
-    }
+            report = [*history[-9:], f"    fastct {ours[:3]}", *theirs.unlike(ours)]
+            self.differences.append("\n".join([*report, f"    {packet.data[:SHOWN].hex()}"]))
+            history.append("    (differed)")
+        if packet.mark is not None and packet.flow:
+            for each in (self.kernel, self.subject):
+                each.mark(packet.flow, packet.mark)
+
+    def check(self):
+        """Compare what conntrack(8) lists; returns how many connections."""
+        theirs, ours = self.kernel.listing(), self.subject.listing(time.time_ns())
+        self.tables += listing_differences(theirs, ours)
+        theirs_expected, ours_expected = self.kernel.listing("expect"), self.subject.expected()
+        kernel, fastct = (expectations_of("\n".join(lines)) for lines in (theirs_expected, ours_expected))
+        self.tables += [
+            f"{'kernel' if line in kernel else 'fastct'} only, expected: {line}"
+            for line in sorted(kernel.keys() ^ fastct.keys())
+        ]
+        return len(theirs)
+
+    def finish(self, expiring):
+        """What is compared at the end: tables, counters, events. ``expiring``: when all has expired, which ends
+        connections in any order."""
+        order = list
+        if expiring:
+            time.sleep(SHORT.stop)
+            order = in_order
+        lines = self.check()
+        theirs, ours = self.kernel.statistics(), self.subject.statistics()
+        unequal = [name for name in ours if theirs[name] != ours[name]]
+        return {
+            "packets": self.packets,
+            "connections": len(self._history) - (None in self._history),
+            "differences": self.differences,
+            "listing": self.tables,
+            "lines": lines,
+            "statistics": [f"{name}: kernel {theirs[name]}, fastct {ours[name]}" for name in unequal],
+            "events": unlike(order(self.log.close()), order(self.subject.events())),
+            "classes": dict(self.classes),
+            "most": self.most,
+        }
+
+
+FOUND = ("differences", "listing", "statistics", "events")
+
+
+def found(result):
+    """All that differed in a run, as text."""
+    return [text for kind in FOUND for text in result[kind]]
+
+
+def run(packets, sysctls, helpers=None, ranges=(), enough=1000, expiring=False):
+    """Send packets through both until there are enough differences; returns those (as text) and counts. In a namespace
+    of its own. ``expiring``: the sysctls are such that all expires soon."""
+    comparison = Comparison(Settings(sysctls, helpers or {}, ranges))
+    began = time.monotonic()
+    for number, packet in enumerate(packets, 1):
+        comparison.send(packet)
+        if number % CHECKED == 0:
+            comparison.check()
+        if len(comparison.differences) == enough:
+            break
+    return comparison.finish(expiring) | {"rate": number / (time.monotonic() - began)}
+
+
+def first_difference(packets, settings):
+    """The number of the first packet after which both differ, or 0. In a namespace of its own."""
+    comparison = Comparison(settings, log=False)
+    for number, packet in enumerate(packets, 1):
+        comparison.send(packet)
+        if comparison.differences:
+            return number
+    return 0
 
 
 def listing_differences(theirs, ours):
@@ -116,52 +166,14 @@ def compare_fragments(seed, count, sysctls):
 
 def compare_helped(seed, count, sysctls):
     """``count`` random packets of connections with helpers; as ``run``."""
-    return run(helped_packets(seed, count), LASTING | sysctls, HELPERS)
+    return run(helped_packets(seed, count), lasting(sysctls), HELPERS)
 
 
-def shortest(packets, sysctls):
-    """The shortest part of a failing sequence that still fails: packets are left out one after the other."""
-    packets = list(packets)
-    at = 0
-    while at < len(packets):
-        tried = packets[:at] + packets[at + 1 :]
-        if tried and isolated(run, tried, sysctls)["differences"]:
-            packets = tried
-        else:
-            at += 1
-    return packets
+def compare_mixed(seed, count, sysctls, kinds=tuple(MIXED)):
+    """``count`` random packets of everything, with helpers and ranges of addresses; as ``run``."""
+    return run(mixed_packets(seed, count, kinds), sysctls, ALL_HELPERS, RANGES)
 
 
-def main(argv):
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--packets", type=int, default=20_000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--fragments", action="store_true", help="nothing but fragments")
-    parser.add_argument("--sysctl", action="append", default=[], metavar="NAME=VALUE")
-    parser.add_argument("--kind", action="append", choices=KINDS, help="kinds of conversations, instead of all")
-    parser.add_argument("--helpers", action="store_true", help="connections with helpers, instead of all")
-    args = parser.parse_args(argv)
-    sysctls = {name: int(value) for name, value in (text.split("=") for text in args.sysctl)}
-    if args.fragments:
-        result = isolated(compare_fragments, args.seed, args.packets, sysctls)
-    elif args.helpers:
-        result = isolated(compare_helped, args.seed, args.packets, sysctls)
-    else:
-        result = isolated(compare_random, args.seed, args.packets, sysctls, args.kind or tuple(KINDS))
-    for text in result["differences"][:KEPT]:
-        print(text, end="\n\n")
-    for text in result["listing"][:KEPT]:
-        print(text)
-    print(
-        f"seed {args.seed}: {result['packets']} packets, {result['connections']} connections, "
-        f"{len(result['differences'])} differences; {result['lines']} lines listed, {len(result['listing'])} differ; "
-        f"{result['rate']:.0f} packets/s"
-    )
-    return 1 if result["differences"] or result["listing"] else 0
-
-
-if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except subprocess.CalledProcessError as error:
-        sys.exit(f"{error}")
+def compare_timed(seed, count, sysctls):
+    """``count`` random packets of everything but helpers, with pauses in which what is not refreshed expires."""
+    return run(timed_packets(seed, count), sysctls, {}, RANGES, expiring=True)

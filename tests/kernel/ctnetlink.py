@@ -1,4 +1,4 @@
-"""Asking the kernel for one conntrack entry, over netlink: as little of it as the comparison needs."""
+"""Asking the kernel for one conntrack entry, or marking it, over netlink: as little of it as the comparison needs."""
 
 import socket
 import struct
@@ -7,10 +7,12 @@ from tests.kernel.flows import Flow
 from tests.kernel.observation import Entry
 
 NETLINK_NETFILTER = 12
-CT_GET = 1 << 8 | 1
-NLM_F_REQUEST = 1
+CT_NEW, CT_GET = 1 << 8, 1 << 8 | 1
+NLM_F_REQUEST, NLM_F_ACK = 1, 4
+NLMSG_ERROR = 2
 NESTED = 0x8000
-TUPLE_ORIG, STATUS, PROTOINFO, TIMEOUT, COUNTERS, TUPLE_MASTER = 1, 3, 4, 7, (9, 10), 14
+TUPLE_ORIG, STATUS, PROTOINFO, TIMEOUT, MARK, COUNTERS = 1, 3, 4, 7, 8, (9, 10)
+TUPLE_MASTER, ZONE = 14, 18
 ICMP, ICMPV6 = 1, 58
 PORTS = (6, 17, 47, 132, 136)  # protocols whose tuples have them, or keys
 # States of the protocols that have some, by the kind of their attribute and the kernel's number.
@@ -74,28 +76,33 @@ class Conntrack:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
         self._socket.bind((0, 0))
 
-    def _ask(self, flow):
+    def _ask(self, kind, flags, flow, zone, more=b""):
         """The attributes of the entry with this tuple in either direction, or None."""
         family = socket.AF_INET6 if len(flow.src) == 16 else socket.AF_INET
-        body = struct.pack("!BBH", family, 0, 0) + _tuple(flow)
-        self._socket.send(struct.pack("IHHII", 16 + len(body), CT_GET, NLM_F_REQUEST, 1, 0) + body)
+        body = struct.pack("!BBH", family, 0, 0) + _tuple(flow) + _attr(ZONE, zone.to_bytes(2, "big")) + more
+        self._socket.send(struct.pack("IHHII", 16 + len(body), kind, NLM_F_REQUEST | flags, 1, 0) + body)
         answer = self._socket.recv(8192)
-        if struct.unpack_from("H", answer, 4)[0] == 2:  # NLMSG_ERROR: there is none
+        if struct.unpack_from("H", answer, 4)[0] == NLMSG_ERROR:  # there is none
             return None
         return dict(_attrs(answer[20 : struct.unpack_from("I", answer)[0]]))
 
-    def get(self, flow):
+    def mark(self, flow, zone, mark):
+        """Mark the entry of a tuple, if there is one."""
+        self._ask(CT_NEW, NLM_F_ACK, flow, zone, _attr(MARK, mark.to_bytes(4, "big")))
+
+    def get(self, flow, zone=0):
         """The ``Entry`` with this tuple in either direction, or None."""
-        found = self._ask(flow)
+        found = self._ask(CT_GET, 0, flow, zone)
         if found is None:
             return None
         counters = tuple(
             int.from_bytes(value, "big") for direction in COUNTERS for _, value in _attrs(found[direction])
         )
         state, tags = _protocol(found[PROTOINFO]) if PROTOINFO in found else ("", None)
-        return Entry(state, int.from_bytes(found[STATUS], "big"), int.from_bytes(found[TIMEOUT], "big"), tags, counters)
+        status, timeout, mark = (int.from_bytes(found.get(kind, b""), "big") for kind in (STATUS, TIMEOUT, MARK))
+        return Entry(state, status, timeout, tags, counters, mark)
 
     def master(self, flow):
         """The ``generator.Flow`` of the entry that expected this one, or None."""
-        found = self._ask(flow)
+        found = self._ask(CT_GET, 0, flow, 0)
         return _flow(found[TUPLE_MASTER]) if found and TUPLE_MASTER in found else None

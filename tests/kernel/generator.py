@@ -165,13 +165,9 @@ class Tcp:
         return self.segment(side, p.ACK, label="ACK")
 
     def error(self):
-        """An ICMP error about the last packet, from its receiver or a router on its way; sometimes to another host."""
+        """An ICMP error about the last packet."""
         side, packet = self.last
         src, dst = self.sides[1 - side].address, self.sides[side].address
-        if self.rng.random() < 0.2:
-            src = ("10.2.0.200", "10.1.200.1")[side] if ":" not in src else ("fd00:2::200", "fd00:1::200")[side]
-        if self.rng.random() < 0.05:
-            dst = ("10.1.99.99", "10.2.99.99")[side] if ":" not in dst else ("fd00:1::9999", "fd00:2::9999")[side]
         return Packet(1 - side, icmp_error(self.rng, src, dst, packet), self.flow, "ICMP error")
 
     def closing(self):
@@ -238,13 +234,11 @@ def echo_packets(rng, number):
         side = rng.choice((CLIENT, SERVER)) if turn else CLIENT
         kind = types[side] if rng.random() < 0.9 else rng.randrange(256)
         asked = ident if rng.random() < 0.95 else ident ^ 1
-        if six and kind in (130, 131, 132, 133, 134, 135, 136, 137, 143):
-            kind = 128  # the kernel's own neighbour discovery acts on these
-        if not six and kind == 5:
-            kind = 8  # and on redirects
         rest = struct.pack("!HH", asked, turn) + bytes(rng.randrange(20))
         packet = p.icmp(ends[side], ends[1 - side], kind, code, rest, bad_sum=rng.random() < 0.05)
         yield Packet(side, packet, flow, f"ICMP {kind}/{code}")
+        if rng.random() < 0.1:
+            yield Packet(1 - side, icmp_error(rng, ends[1 - side], ends[side], packet), flow, "ICMP error")
 
 
 def udplite_packets(rng, number):
@@ -292,7 +286,7 @@ def gre_packets(rng, number):
 
 
 def generic_packets(rng, number):
-    """Protocols without a tracker of their own, and truncated headers of those that have one."""
+    """Protocols without a tracker of their own (ESP, OSPF, DCCP), and truncated headers of those that have one."""
     client, server = addresses(rng, number)
     ends = (client, server)
     proto = rng.choice((50, 89, 99, 33, 33, 6, 17, 1, 58, 132, 136, 47))
@@ -300,7 +294,10 @@ def generic_packets(rng, number):
     for _ in range(rng.choice((1, 3))):
         side = rng.randrange(2)
         body = bytes(rng.randrange(8)) if flow is None else bytes(20)
-        yield Packet(side, p.ip(ends[side], ends[1 - side], proto, body), flow, f"protocol {proto}")
+        packet = p.ip(ends[side], ends[1 - side], proto, body)
+        yield Packet(side, packet, flow, f"protocol {proto}")
+        if rng.random() < 0.2:
+            yield Packet(1 - side, icmp_error(rng, ends[1 - side], ends[side], packet), flow, "ICMP error")
 
 
 # What makes the conversations, and how often each is chosen.

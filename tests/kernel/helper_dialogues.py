@@ -15,10 +15,11 @@ WINDOW = 60000
 
 
 def hosts(rng):
-    """A client, a server, and another client."""
+    """A client, a server, and another client; the ranges of addresses have some of the clients."""
+    number, other = rng.randrange(1, 3), rng.randrange(1, 3)
     if rng.random() < 0.4:
-        return f"fd00:1::{rng.randrange(1, 3)}", f"fd00:2::{rng.randrange(1, 3)}", "fd00:1::3"
-    return f"10.1.0.{rng.randrange(1, 3)}", f"10.2.0.{rng.randrange(1, 3)}", "10.1.0.3"
+        return f"fd00:1::{rng.choice((0, 0, 0x40)):x}:{number}", f"fd00:2::{other}", "fd00:1::3"
+    return f"10.1.{rng.choice((0, 0, 64))}.{number}", f"10.2.0.{other}", "10.1.0.3"
 
 
 class Dialogue:

@@ -15,6 +15,7 @@ import time
 
 from tests.kernel.ctnetlink import Conntrack
 from tests.kernel.observation import Observation, expectations_of
+from tests.kernel.settings import NOTHING
 
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
 CLASSES = {"new": 1, "established": 2, "related": 3, "invalid": 4, "untracked": 5}
@@ -25,8 +26,14 @@ FRAGMENT = 44
 IPV4_HELPERS = ("irc", "netbios-ns", "pptp")
 
 
-def ruleset():
-    """nft rules that put the class of a packet into its DSCP field."""
+def ruleset(helpers):
+    """nft rules that mark a packet to a helper's port, for the raw table (whose own match for ports drops what is too
+    short to have some), and that put the class of a packet into its DSCP field."""
+    ports = [f"{where.replace('/', ' dport ')} meta mark set {mark}" for mark, where in enumerate(helpers, 1)]
+    chains = [
+        f"chain {hook} {{ type filter hook {hook} priority -350;\n" + "\n".join(ports) + "\n}"
+        for hook in ("prerouting", "output")
+    ]
     rules = []
     for family in ("ip", "ip6"):
         for name, number in CLASSES.items():
@@ -35,7 +42,36 @@ def ruleset():
                 continue
             for direction, add in (("original", 0), ("reply", REPLY)):
                 rules.append(f"ct state {name} ct direction {direction} {family} dscp set {number + add}")
-    return "table inet t { chain post { type filter hook postrouting priority 350;\n" + "\n".join(rules) + "\n}\n}\n"
+    chains.append("chain post { type filter hook postrouting priority 350;\n" + "\n".join(rules) + "\n}")
+    return "table inet t {\n" + "\n".join(chains) + "\n}\n"
+
+
+def raw_table(settings, family):
+    """What the raw table is to hold, in the words of iptables-save: the first CT target that matches decides.
+
+    A helper's target wants ``-p``, which drops IPv6 packets whose headers it cannot follow: only marked ones get there.
+    """
+    chains = {"MAIN": ([], [])}  # what leads to a chain, and what its targets add
+    for mark, (where, name) in enumerate(settings.helpers.items(), 1):
+        if family == 4 or name not in IPV4_HELPERS:
+            chains[f"H{mark}"] = (["-p", where.partition("/")[0]], ["--helper", name])
+    lines = [f":{chain} - [0:0]" for chain in chains]
+    for chain, (match, helper) in chains.items():
+        for each in settings.ranges:
+            network = next(network for network in each.networks if (":" in network) == (family == 6))
+            target = ["-j", "CT", *each.options(), *([] if each.notrack else helper)]
+            lines += [" ".join(["-A", chain, which, network, *match, *target]) for which in ("-s", "-d")]
+        if helper:
+            lines.append(" ".join(["-A", chain, *match, "-j", "CT", *helper]))
+    for hook in ("PREROUTING", "OUTPUT"):
+        lines += [f"-A {hook} -m mark --mark {chain[1:]} -j {chain}" for chain in chains if chain != "MAIN"]
+        lines.append(f"-A {hook} -j MAIN")
+    return "\n".join(["*raw", *lines, "COMMIT", ""])
+
+
+def printed(words):
+    """The lines that a program prints."""
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
 def helper_rules(helpers):
@@ -63,7 +99,7 @@ def is_fragment(packet):
 class Kernel:
     """Conntrack of the namespace this process is in."""
 
-    def __init__(self):
+    def __init__(self, settings=NOTHING):
         for name in ("ipv4.ip_forward", "ipv6.conf.all.forwarding"):
             write_sysctl(name, 1)
         for name in (
@@ -77,10 +113,14 @@ class Kernel:
         for number, name in enumerate(("f0", "f1"), 1):
             self._ip("route", "add", f"10.{number}.0.0/16", "dev", name)
             self._ip("-6", "route", "add", f"fd00:{number}::/64", "dev", name)
-        subprocess.run(["nft", "-f", "-"], input=ruleset(), text=True, check=True)
+        subprocess.run(["nft", "-f", "-"], input=ruleset(settings.helpers), text=True, check=True)
         write_sysctl("netfilter.nf_conntrack_acct", 1)
         self._conntrack = Conntrack()
-        self._helpers = {}
+        self._settings = settings
+        for name, value in settings.sysctls.items():
+            write_sysctl(f"ipv4.{name}" if name.startswith("ipfrag_") else f"netfilter.{name}", value)
+        for family, program in ((4, "iptables-legacy-restore"), (6, "ip6tables-legacy-restore")):
+            subprocess.run([program], input=raw_table(settings, family), text=True, check=True)
         self._drain()
 
     @staticmethod
@@ -108,17 +148,6 @@ class Kernel:
         except BlockingIOError:
             return None
 
-    def configure(self, sysctls):
-        """Set ``nf_conntrack_*`` and ``ipfrag_*``."""
-        for name, value in sysctls.items():
-            write_sysctl(f"ipv4.{name}" if name.startswith("ipfrag_") else f"netfilter.{name}", value)
-
-    def assign(self, helpers):
-        """Helpers for new connections, as ``Tracker`` takes them."""
-        self._helpers = helpers
-        for command in helper_rules(helpers):
-            subprocess.run(command, check=True)
-
     def send(self, packet):
         """What the kernel makes of a ``generator.Packet``, and when (ns since the epoch)."""
         if packet.pause:
@@ -126,12 +155,19 @@ class Kernel:
         now = time.time_ns()
         os.write(self._files[packet.side], packet.data)
         out = self._answer(packet)
-        entry = self._conntrack.get(packet.flow) if packet.flow else None
+        entry = self._entry(packet.flow) if packet.flow else None
         return Observation(*self._class(out), entry, self.expectations()), now
+
+    def _entry(self, flow):
+        return self._conntrack.get(flow, self._settings.zone_of(flow))
+
+    def mark(self, flow, mark):
+        """Mark the entry of a tuple, if there is one."""
+        self._conntrack.mark(flow, self._settings.zone_of(flow), mark)
 
     def seen(self, flow):
         """What can be said without a packet: the entry of a tuple, and what is expected."""
-        return Observation("", "", self._conntrack.get(flow), self.expectations())
+        return Observation("", "", self._entry(flow), self.expectations())
 
     @staticmethod
     def now():
@@ -140,7 +176,7 @@ class Kernel:
 
     def expectations(self):
         """What is expected, if there are helpers."""
-        if not self._helpers:
+        if not self._settings.helpers:
             return {}
         with open("/proc/net/nf_conntrack_expect") as file:
             return expectations_of(file.read())
@@ -170,11 +206,16 @@ class Kernel:
         return name, ("REPLY" if dscp & REPLY else "ORIGINAL") if name in ("NEW", "ESTABLISHED", "RELATED") else ""
 
     @staticmethod
-    def listing():
-        """The table as conntrack(8) prints it."""
-        lines = []
-        for family in ("ipv4", "ipv6"):
-            lines += subprocess.run(
-                ["conntrack", "-L", "-f", family], capture_output=True, text=True, check=True
-            ).stdout.splitlines()
-        return lines
+    def listing(table="conntrack"):
+        """A table as conntrack(8) prints it: ``conntrack`` or ``expect``."""
+        words = (["conntrack", "-L", table, "-f", family] for family in ("ipv4", "ipv6"))
+        return [line for each in words for line in printed(each)]
+
+    @staticmethod
+    def statistics():
+        """The counters of ``conntrack -S``, of all processors together."""
+        total = {}
+        for line in printed(["conntrack", "-S"]):
+            for name, _, value in (pair.partition("=") for pair in line.split()[1:]):
+                total[name] = total.get(name, 0) + int(value)
+        return total

@@ -5,13 +5,14 @@ from typing import NamedTuple
 
 class Entry(NamedTuple):
     """What an entry says: state by name, status bits, seconds left; of SCTP both verification tags; packets and
-    bytes of both directions."""
+    bytes of both directions; its mark."""
 
     state: str
     status: int
     timeout: int
     tags: tuple | None = None
     counters: tuple | None = None
+    mark: int = 0
 
 
 class Observation(NamedTuple):

@@ -75,14 +75,25 @@ class Control(Stepped):
         return Packet(1 - side, error, about.flow, f"ICMP error about {about.label}")
 
 
+def hosts(rng):
+    """A client and a server; the ranges of addresses have some of the clients."""
+    return f"10.1.{rng.choice((0, 0, 64))}.{rng.randrange(1, 3)}", f"10.2.0.{rng.randrange(1, 3)}"
+
+
+def conversation(rng, number):
+    """One control connection, and the calls that it makes."""
+    talk = Talk(rng, Control(*hosts(rng), number % 60000 + 1024))
+    while not talk.over and rng.random() < 0.98:
+        yield from talk.step()
+
+
 def random_packets(rng, count):
     """Control connections that get most of it right, and GRE packets of their calls and of others."""
-    clients, servers = ["10.1.0.1", "10.1.0.2"], ["10.2.0.1", "10.2.0.2"]
     port, active, sent = 2000, [], 0
     while sent < count:
         if len(active) < 4:
             port += 1
-            control = Control(rng.choice(clients), rng.choice(servers), port % 60000 + 1024)
+            control = Control(*hosts(rng), port % 60000 + 1024)
             active.append((control, Talk(rng, control)))
         control, talk = rng.choice(active)
         for packet in talk.step():

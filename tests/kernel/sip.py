@@ -8,8 +8,8 @@ from tests.kernel.generator import CLIENT, SERVER, Flow, Packet
 from tests.kernel.stepped import Stepped
 
 PORT = 5060
-PARAMS = ("", ";expires=60", ";expires=0", ";expires=", ";expires=4294967295", ";expires=17179870", ";transport=udp",
-          ";transport=TCP;expires=50", ";transport=sctp")
+PARAMS = ("", ";expires=600", ";expires=0", ";expires=", ";expires=4294967295", ";expires=17179870", ";transport=udp",
+          ";transport=TCP;expires=500", ";transport=sctp")
 # Linux takes a UDP conversation for a stream when it is 2 s old, give or take a tick: let none grow so old.
 STEPS = 60
 METHODS = ("INVITE", "UPDATE", "ACK", "PRACK", "BYE", "REGISTER", "CANCEL", "OPTIONS")
@@ -81,6 +81,14 @@ class Signalling(Stepped):
         src, dst = self.ends[side][0], self.ends[1 - side][0]
         flow = Flow(p.address(src), p.address(dst), p.UDP, sport, port)
         return Packet(side, p.udp(src, dst, sport, port, b"media"), flow, f"media to {port}")
+
+
+def hosts(rng):
+    """A phone and a proxy, of either family; the ranges of addresses have one each."""
+    number = rng.randrange(1, 3)
+    if rng.random() < 0.6:
+        return f"10.1.{rng.choice((0, 0, 64))}.{number}", "10.2.0.1"
+    return f"fd00:1::{rng.choice((0, 0, 0x40)):x}:{number}", "fd00:2::1"
 
 
 class Talk:
@@ -187,8 +195,8 @@ class Talk:
             name = rng.choice(("Contact: ", "Contact: ", "contact:", "m: ", "m:", "Contact :", "Contact:\r\n "))
             found.append(name + values)
         if rng.random() < 0.7:
-            found.append(rng.choice(("Expires: 100", "Expires: 100", "Expires: 0", "expires:  7", "Expires:\t30",
-                                     "Expires: x", "Expires: 99999999999", "Expires:\r\n 40", "Expires")))
+            found.append(rng.choice(("Expires: 100", "Expires: 100", "Expires: 0", "expires:  700", "Expires:\t300",
+                                     "Expires: x", "Expires: 99999999999", "Expires:\r\n 400", "Expires")))
         return found
 
     def description(self, host):
@@ -227,15 +235,22 @@ class Talk:
         return data[:at] + rng.choice((b"\r\n", b"\n", b"\r", b" ", b",sip:", b"@", b"::")) + data[at:]
 
 
+def conversation(rng, number):
+    """One signalling connection."""
+    talk = Talk(rng, *hosts(rng), number % 60000 + 1024, rng.choice((p.UDP, p.TCP)))
+    for _ in range(rng.choice((5, 10, 20))):
+        yield from talk.step()
+        if talk.over:
+            return
+
+
 def random_packets(rng, count):
     """Signalling connections of both families and protocols, media, and calls of registrars."""
     port, active, sent = 2000, [], 0
     while sent < count:
         if len(active) < 5:
             port += 1
-            number = rng.randrange(1, 3)
-            hosts = (f"10.1.0.{number}", "10.2.0.1") if rng.random() < 0.6 else (f"fd00:1::{number}", "fd00:2::1")
-            active.append(Talk(rng, *hosts, port % 60000 + 1024, rng.choice((p.UDP, p.TCP))))
+            active.append(Talk(rng, *hosts(rng), port % 60000 + 1024, rng.choice((p.UDP, p.TCP))))
         talk = rng.choice(active)
         for packet in talk.step():
             sent += 1

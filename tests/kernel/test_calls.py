@@ -10,8 +10,9 @@ import random
 import pytest
 
 from tests import packets as p
-from tests.kernel import calls, pptp, sip
+from tests.kernel import compare, pptp, sip
 from tests.kernel.generator import CLIENT, SERVER
+from tests.kernel.mixed import PAUSE_S
 from tests.kernel.namespace import isolated, unavailable
 from tests.unit.test_helper_pptp import DIALOGUES
 from tests.unit.test_helper_sip import DIALOGUES as SIP_DIALOGUES
@@ -44,24 +45,24 @@ def pptp_dialogue(name):
 
 def compare_pptp(name):
     """Runs in a namespace."""
-    return calls.run(pptp_dialogue(name), {"tcp/1723": "pptp"}, PATIENT)
+    return compare.run(pptp_dialogue(name), PATIENT, {"tcp/1723": "pptp"})
 
 
 @pytest.mark.parametrize("name", DIALOGUES)
 def test_pptp(name):
     result = isolated(compare_pptp, name)
-    assert result["differences"] == []
+    assert compare.found(result) == []
 
 
 def compare_pptp_random(seed, count):
     """Runs in a namespace."""
-    return calls.run(pptp.random_packets(random.Random(seed), count), {"tcp/1723": "pptp"}, PATIENT)
+    return compare.run(pptp.random_packets(random.Random(seed), count), PATIENT, {"tcp/1723": "pptp"})
 
 
 def test_pptp_at_random():
     print(f"seed {SEED}")
     result = isolated(compare_pptp_random, SEED, PACKETS)
-    assert result["differences"] == [], f"seed {SEED}"
+    assert compare.found(result) == [], f"seed {SEED}"
     assert result["classes"]["RELATED"] > PACKETS // 100
     assert result["most"] > 2
 
@@ -79,7 +80,7 @@ def sip_dialogue(said, proto):
 
 def compare_sip(said, proto):
     """Runs in a namespace."""
-    return calls.run(sip_dialogue(said, proto), HELPERS, PATIENT)
+    return compare.run(sip_dialogue(said, proto), PATIENT, HELPERS)
 
 
 @pytest.mark.parametrize("proto", [p.UDP, p.TCP], ids=["UDP", "TCP"])
@@ -87,17 +88,39 @@ def compare_sip(said, proto):
 def test_sip(name, proto):
     said = SIP_DIALOGUES[name][0] if name in SIP_DIALOGUES else DROPPED[name.removeprefix("dropped: ")]
     result = isolated(compare_sip, said, proto)
-    assert result["differences"] == []
+    assert compare.found(result) == []
+
+
+def expiring():
+    """A phone that registers for 2 s, and what reaches it."""
+    line = sip.Signalling("10.1.0.1", "10.2.0.1", 2000)
+    contact = f"Contact: {sip.contact('10.1.0.1', 5062, ';expires=2')}"
+    yield line.say(CLIENT, sip.request("REGISTER", 1, contact))
+    yield line.say(SERVER, sip.answer(200, "REGISTER", 1, contact))
+    for _ in range(3):
+        yield line.media(SERVER, 4000)._replace(pause=PAUSE_S)
+    yield line.media(SERVER, 5062)
+
+
+def compare_expiring():
+    """Runs in a namespace."""
+    return compare.run(expiring(), PATIENT, HELPERS)
+
+
+def test_expectations_expire():
+    result = isolated(compare_expiring)
+    assert compare.found(result) == []
+    assert result["most"] == 1 and result["classes"].get("RELATED", 0) == 0
 
 
 def compare_sip_random(seed, count):
     """Runs in a namespace."""
-    return calls.run(sip.random_packets(random.Random(seed), count), HELPERS, PATIENT)
+    return compare.run(sip.random_packets(random.Random(seed), count), PATIENT, HELPERS)
 
 
 def test_sip_at_random():
     print(f"seed {SEED}")
     result = isolated(compare_sip_random, SEED, PACKETS // 2)
-    assert result["differences"] == [], f"seed {SEED}"
+    assert compare.found(result) == [], f"seed {SEED}"
     assert result["classes"]["RELATED"] > PACKETS // 100
     assert result["classes"][""] > PACKETS // 100

@@ -11,6 +11,7 @@ from tests import packets as p
 from tests.kernel import compare
 from tests.kernel.flows import CLIENT, SERVER, Flow, Packet
 from tests.kernel.namespace import isolated, unavailable
+from tests.kernel.settings import Settings
 from tests.kernel.test_random import PACKETS, SEED
 
 pytestmark = [pytest.mark.kernel, pytest.mark.skipif(bool(unavailable()), reason=unavailable() or "available")]
@@ -194,8 +195,7 @@ def test_memory(family, names, size):
     found = {}
     for budget in range(0, 16000, 8):
         packets = sent(p.pieces(datagram(family, size + 8), [size]))
-        subject = compare.Subject()
-        subject.configure({names.format("high"): budget})
+        subject = compare.Subject(Settings({names.format("high"): budget}))
         found[budget] = [subject.send(packet, 10**18).ctstate for packet in packets][-1]
     least = min(budget for budget, state in found.items() if state)
     for budget in (least - 8, least):
@@ -221,5 +221,4 @@ SYSCTLS = (
 def test_random(sysctls):
     print(f"seed {SEED}")
     result = isolated(compare.compare_fragments, SEED, PACKETS // 2, sysctls)
-    assert result["differences"] == [], f"seed {SEED}"
-    assert result["listing"] == [], f"seed {SEED}"
+    assert compare.found(result) == [], f"seed {SEED}"

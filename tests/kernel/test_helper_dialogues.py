@@ -10,7 +10,6 @@ import subprocess
 
 import pytest
 
-from fastct.export.expectations import format_expectations
 from tests import packets as p
 from tests.kernel import compare
 from tests.kernel.generator import CLIENT, SERVER, Flow, Packet
@@ -18,6 +17,7 @@ from tests.kernel.helper_dialogues import HELPERS
 from tests.kernel.kernel import Kernel
 from tests.kernel.namespace import isolated, unavailable
 from tests.kernel.observation import expectations_of
+from tests.kernel.settings import Settings
 from tests.kernel.subject import Subject
 
 PACKETS = int(os.environ.get("FASTCT_KERNEL_PACKETS", "10000"))
@@ -32,18 +32,7 @@ pytestmark = [pytest.mark.kernel, pytest.mark.skipif(bool(unavailable()), reason
 def test_no_difference(sysctls):
     print(f"seed {SEED}")
     result = isolated(compare.compare_helped, SEED, PACKETS, sysctls)
-    assert result["differences"] == [], f"seed {SEED}"
-    assert result["listing"] == [], f"seed {SEED}"
-
-
-def listed():
-    """What conntrack(8) says is expected."""
-    lines = []
-    for family in ("ipv4", "ipv6"):
-        lines += subprocess.run(
-            ["conntrack", "-L", "expect", "-f", family], capture_output=True, text=True, check=True
-        ).stdout.splitlines()
-    return lines
+    assert compare.found(result) == [], f"seed {SEED}"
 
 
 def agree(theirs, ours):
@@ -76,12 +65,12 @@ def spoken():
 
 def texts():
     """What is expected after the same packets, as conntrack(8) and as fastct print it."""
-    kernel, subject = Kernel(), Subject(helpers=HELPERS)
-    kernel.assign(HELPERS)
+    settings = Settings(helpers=HELPERS)
+    kernel, subject = Kernel(settings), Subject(settings)
     for packet in spoken():
         _, now = kernel.send(packet)
         subject.send(packet, now)
-    return listed(), format_expectations(subject.tracker.expectations()).decode().splitlines()
+    return kernel.listing("expect"), subject.expected()
 
 
 def test_text():
@@ -92,10 +81,9 @@ def test_text():
 
 def questions():
     """A name asked for by a socket of the namespace itself: expectations, entries and text of both sides."""
-    kernel = Kernel()
-    kernel.assign({"udp/137": "netbios-ns"})
+    settings = Settings(helpers={"udp/137": "netbios-ns"})
+    kernel, subject = Kernel(settings), Subject(settings, local=["10.1.0.1/16"])
     subprocess.run(["ip", "addr", "add", "10.1.0.1/16", "brd", "+", "dev", "f0"], check=True)
-    subject = Subject(helpers={"udp/137": "netbios-ns"}, local=["10.1.0.1/16"])
     asker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     asker.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
     asker.bind(("10.1.0.1", 137))
@@ -111,7 +99,7 @@ def questions():
         answer = Packet(side, p.udp(source, "10.1.0.1", sport, 137, b"me"), flow, "")
         theirs, now = kernel.send(answer)
         found.append((theirs, subject.send(answer, now)))
-    return found, listed(), format_expectations(subject.tracker.expectations()).decode().splitlines()
+    return found, kernel.listing("expect"), subject.expected()
 
 
 def test_broadcast_questions():

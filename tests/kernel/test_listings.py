@@ -9,11 +9,12 @@ from fastct.export.lines import format_events
 from fastct.export.proc import proc_lines
 from fastct.export.save import save_lines
 from fastct.export.xml import xml_events, xml_flows
+from tests.kernel.eventlog import ASKED, SETTLE_S
 from tests.kernel.generator import Packet
 from tests.kernel.kernel import Kernel
 from tests.kernel.namespace import isolated, unavailable
 from tests.kernel.subject import Subject
-from tests.kernel.test_text import CONVERSATIONS, FAMILIES, FLUSHER, SETTLE_S
+from tests.kernel.test_text import CONVERSATIONS, FAMILIES
 
 pytestmark = [pytest.mark.kernel, pytest.mark.skipif(bool(unavailable()), reason=unavailable() or "available")]
 
@@ -25,7 +26,7 @@ FRAME = ("<?xml", "<conntrack>", "</conntrack>")
 
 def normal(lines):
     """Lines without ids, and the seconds of timeout as numbers to compare with."""
-    kept = [IDS.sub("", FLUSHER.sub("", line)) for line in lines if line and not line.startswith(FRAME)]
+    kept = [IDS.sub("", ASKED.sub("", line)) for line in lines if line and not line.startswith(FRAME)]
     return [(SECONDS.sub("T", line), [int(each) for each in SECONDS.findall(line)]) for line in kept]
 
 

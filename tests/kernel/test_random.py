@@ -1,7 +1,8 @@
-"""Random connections through the running kernel and through fastct: no difference after any packet.
+"""Random packets of every kind through the running kernel and through fastct: no difference after any of them, nor in
+what is listed, counted and told of.
 
 FASTCT_KERNEL_PACKETS and FASTCT_KERNEL_SEED choose how many, and which; the seed is printed. It draws the settings,
-too: every switch and every timeout.
+too: every switch and every timeout. ``python -m tests.kernel --seed`` shortens what differs.
 """
 
 import os
@@ -9,52 +10,43 @@ import random
 
 import pytest
 
-from fastct.conntrack.opts import SYSCTLS
 from tests.kernel import compare
-from tests.kernel.generator import random_packets
 from tests.kernel.namespace import isolated, unavailable
+from tests.kernel.settings import SHORT, drawn
 
 PACKETS = int(os.environ.get("FASTCT_KERNEL_PACKETS", "20000"))
 SEED = int(os.environ.get("FASTCT_KERNEL_SEED", random.randrange(1 << 32)))
-DRAWS = 3
-SHORTEST_S = 20         # a timeout that runs out while packets are sent would have to be met to the millisecond
-
-
-def drawn(rng):
-    """Settings at random. Not all of the kernel's can be told to a namespace, and limits are another test's."""
-    settings = {name: rng.randrange(2) for name in ("nf_conntrack_tcp_loose", "nf_conntrack_tcp_be_liberal",
-                                                    "nf_conntrack_tcp_ignore_invalid_rst", "nf_conntrack_checksum")}
-    settings["nf_conntrack_tcp_max_retrans"] = rng.randrange(6)
-    for name in SYSCTLS:
-        if "_timeout" in name and "frag" not in name and rng.random() < 0.7:
-            settings[name] = rng.randrange(SHORTEST_S, 2000)
-    return settings
-
-
-SETTINGS = [{}, *(drawn(random.Random(SEED + number)) for number in range(DRAWS))]
+MIXES = 4
 
 pytestmark = [pytest.mark.kernel, pytest.mark.skipif(bool(unavailable()), reason=unavailable() or "available")]
 
 
-@pytest.mark.parametrize("number", range(len(SETTINGS)))
-def test_no_difference(number):
-    packets = PACKETS if number == 0 else PACKETS // 2
-    print(f"seed {SEED}, settings {SETTINGS[number]}")
-    result = isolated(compare.compare_random, SEED + number, packets, SETTINGS[number])
-    assert result["connections"] > packets / 25
-    assert result["differences"] == [], f"seed {SEED}, settings {SETTINGS[number]}"
-    assert result["listing"] == [], f"seed {SEED}, settings {SETTINGS[number]}"
-    assert result["lines"] > packets / 40
-
-
-def test_no_difference_as_time_passes():
-    """Now and then a second and a half without packets: what is not refreshed shows, and the short timeouts of SCTP
-    expire in the middle of associations."""
+def test_no_difference_with_defaults():
+    """Some timeouts are a few seconds then: when Linux tells of what has run out is left to chance."""
     print(f"seed {SEED}")
-    packets = [
-        packet._replace(pause=1.37) if number % 150 == 149 else packet
-        for number, packet in enumerate(random_packets(SEED, 2250, ("sctp",)))
-    ]
-    result = isolated(compare.run, packets, {})
-    assert result["differences"] == [], f"seed {SEED}"
-    assert result["listing"] == [], f"seed {SEED}"
+    result = isolated(compare.compare_random, SEED, PACKETS, {})
+    assert result["connections"] > PACKETS / 25
+    assert compare.found(result | {"events": []}) == [], f"seed {SEED}"
+    assert result["lines"] > PACKETS / 40
+
+
+@pytest.mark.parametrize("number", range(MIXES))
+def test_no_difference_in_a_mix(number):
+    seed = SEED + number
+    sysctls = drawn(random.Random(seed))
+    print(f"seed {seed}, sysctls {sysctls}")
+    result = isolated(compare.compare_mixed, seed, PACKETS // 2, sysctls)
+    assert compare.found(result) == [], f"seed {seed}"
+    assert result["classes"].keys() == {"", "NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED"}
+    assert result["connections"] > PACKETS / 50 and result["most"] > 5
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_no_difference_as_time_passes(number):
+    """Timeouts of a few seconds, and pauses: what is not refreshed expires, in the middle of conversations, too."""
+    seed = SEED + number
+    sysctls = drawn(random.Random(seed), SHORT)
+    print(f"seed {seed}, sysctls {sysctls}")
+    result = isolated(compare.compare_timed, seed, 1200, sysctls)
+    assert compare.found(result) == [], f"seed {seed}"
+    assert result["lines"] == 0 and result["classes"]["NEW"] > 80

@@ -14,10 +14,12 @@ from fastct.records import CTSTATES
 from tests.captures.dialogues import DIALOGUES
 from tests.captures.network import captured
 from tests.captures.stage import SAID, stage
-from tests.kernel import test_helper_dialogues, test_text
+from tests.kernel import test_helper_dialogues
 from tests.kernel.compare import listing_differences
+from tests.kernel.eventlog import unlike
 from tests.kernel.namespace import unavailable
 from tests.kernel.router import CLASSES, Router
+from tests.kernel.settings import Settings
 from tests.kernel.subject import Subject, flow_of
 
 NEEDED = ("iptables-legacy", "ss", "ethtool", "tcpdump")
@@ -60,7 +62,7 @@ def compared(dialogue, path):
         router = Router(scene.router, dialogue.helpers)
         with router.told() as (events, expected), captured(scene.router, path, SAID):
             dialogue.speak(scene)
-        subject = Subject(helpers=dialogue.helpers, keep_events=True)
+        subject = Subject(Settings(helpers=dialogue.helpers), keep_events=True)
         packets, ours_expected = replayed(subject, path)
         rows = subject.rows(time.time_ns())
         flows = {int(row["conn"]): flow_of(row) for row in rows}
@@ -85,9 +87,7 @@ def test_no_difference(name, tmp_path):
     assert theirs.classes == ours.classes
     assert theirs.expected == ours.expected
     assert test_helper_dialogues.agree(theirs.expects, ours.expects), f"{theirs.expects}\n{ours.expects}"
-    assert len(theirs.events) == len(ours.events)
-    for pair in zip(theirs.events, ours.events, strict=True):
-        assert test_text.agree(*pair), "\n".join(pair)
+    assert unlike(theirs.events, ours.events) == []
     assert listing_differences(theirs.listing, ours.listing) == []
     for (entry, master), (own, own_master) in zip(theirs.entries, ours.entries, strict=True):
         assert entry._replace(timeout=own.timeout) == own

@@ -1,6 +1,5 @@
 """The text of conntrack(8), of entries and of events, for every protocol: as the running kernel has it printed."""
 
-import re
 import subprocess
 import time
 
@@ -22,6 +21,7 @@ from tests.kernel.associations import (
     SHUTDOWN_COMPLETE,
     init,
 )
+from tests.kernel.eventlog import EventLog, in_order, unlike
 from tests.kernel.flows import CLIENT, SERVER, Packet
 from tests.kernel.kernel import Kernel
 from tests.kernel.namespace import isolated, unavailable
@@ -31,9 +31,6 @@ pytestmark = [pytest.mark.kernel, pytest.mark.skipif(bool(unavailable()), reason
 
 DCCP, ESP = 33, 50
 FAMILIES = {"IPv4": ("10.1.0.1", "10.2.0.1"), "IPv6": ("fd00:1::1", "fd00:2::1")}
-SECONDS = re.compile(r"(\] \w+ +\d+ )(\d+) ")
-FLUSHER = re.compile(r" \[USERSPACE\] portid=.*")     # who asked for the end of an entry
-SETTLE_S = 0.3      # from a packet to the line about it
 
 
 def echo(side, ends):
@@ -160,8 +157,7 @@ CONVERSATIONS = {
 def seen(conversation):
     """What the kernel and fastct say: their events, and the differences of their listings after every packet."""
     kernel, subject = Kernel(), Subject(keep_events=True)
-    log = subprocess.Popen(["conntrack", "-E"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    time.sleep(SETTLE_S)
+    log = EventLog()
     listings = []
     for side, data in conversation:
         _, now = kernel.send(Packet(side, data, None, ""))
@@ -169,22 +165,7 @@ def seen(conversation):
         listings += compare.listing_differences(kernel.listing(), subject.listing(time.time_ns()))
     subprocess.run(["conntrack", "-F"], check=True, capture_output=True)
     subject.flush()
-    time.sleep(SETTLE_S)
-    log.terminate()
-    theirs = [FLUSHER.sub("", line) for line in log.communicate()[0].splitlines()]
-    return theirs, subject.events(), listings
-
-
-def in_order(events):
-    """Events, with those of the flush at the end sorted: it meets the entries in any order."""
-    ends = [line for line in events if "[DESTROY]" in line]
-    return [*(line for line in events if line not in ends), *sorted(ends)]
-
-
-def agree(theirs, ours):
-    """Whether two events are the same but for a second of timeout."""
-    seconds = [int(match[2]) if (match := SECONDS.search(line)) else 0 for line in (theirs, ours)]
-    return SECONDS.sub(r"\1", theirs) == SECONDS.sub(r"\1", ours) and abs(seconds[0] - seconds[1]) <= 1
+    return log.close(), subject.events(), listings
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -193,5 +174,4 @@ def test_text(protocol, family):
     theirs, ours, listings = isolated(seen, CONVERSATIONS[protocol](FAMILIES[family]))
     assert listings == []
     assert len(theirs) == len(ours) >= 3
-    for pair in zip(in_order(theirs), in_order(ours), strict=True):
-        assert agree(*pair), "\n".join(pair)
+    assert unlike(in_order(theirs), in_order(ours)) == []

@@ -135,3 +135,21 @@ def test_time_jumps(jump):
     assert row["conn"] == (1 if jump < 0 else 2)
     assert tracker.gc.sweep() == 0 and len(tracker) == 1
     assert tracker._engine.selfcheck() == []
+
+
+def test_an_invalid_first_packet_takes_a_place_as_in_linux():
+    """Early drop comes before any look at checksums and flags; only who has no tuple is spared it."""
+    spoilt = p.tcp("10.0.0.9", "10.0.0.2", 1, 80, 1, 0, p.SYN, bad_sum=True)
+    for packet, left in ((spoilt, 0), (p.tcp("10.0.0.9", "10.0.0.2", 1, 80, 1, 0, p.SYN | p.FIN), 0),
+                         (p.udplite("10.0.0.9", "10.0.0.2", 1, 2, bad_sum=True), 0),
+                         (p.icmp("10.0.0.9", "10.0.0.2", 8, 0, bytes(4), bad_sum=True), 1)):
+        tracker = fastct.Tracker(max_entries=1, checksum="on")
+        tracker.process_bytes([p.udp("10.0.0.1", "10.0.0.2", 1, 2), packet], [1, 2], 101)
+        assert (len(tracker), tracker.stats["invalid"]) == (left, 1)
+    tracker = fastct.Tracker(max_entries=1, checksum="on")
+    ends = ("10.0.0.1", "10.0.0.2", 1, 80)
+    opening = [p.tcp(*ends, 1, 0, p.SYN), p.tcp(ends[1], ends[0], 80, 1, 9, 2, p.SYN | p.ACK),
+               p.tcp(*ends, 2, 10, p.ACK)]
+    row = tracker.process_bytes([*opening, spoilt], [1, 2, 3, 4], 101)[-1]
+    assert (len(tracker), tracker.stats["full"], row["ctstate"]) == (1, 1, 0)         # ASSURED: Linux drops, too
+    assert tracker.process_bytes([p.tcp(*ends, 2, 10, p.ACK, bad_sum=True)], [5], 101)[0]["ctstate"] == 4

@@ -94,3 +94,17 @@ def test_in_cilium_columns(conntrack, command, capsys):
     conntrack(*CREATE)
     assert main([command, "list", "--snapshot", str(conntrack.path)]) == 0
     assert capsys.readouterr().out.startswith("TCP OUT 10.0.0.1:1000 -> 10.0.0.2:80 " if command == "ct" else "")
+
+
+def test_counters_from_zero_and_nothing_expected(conntrack):
+    tracker = fastct.Tracker(auto_helpers=True)
+    for packet in dialogue(2000)[:6]:
+        tracker.process_bytes([packet], [tracker.now], RAW)
+    tracker.save(conntrack.path)
+    assert " packets=0 " not in conntrack("-L", "-z")[1]
+    assert conntrack("-L")[1].count(" packets=0 bytes=0 ") == 2
+    assert conntrack("-L", "expect", "-f", "ipv6")[2] == "0 expectations have been shown.\n"
+    assert conntrack("-C", "expect")[1] == "1\n"
+    assert conntrack("-F", "expect") == (0, "", "expectation table has been emptied.\n")
+    assert conntrack("-L", "expect") == (0, "", "0 expectations have been shown.\n")
+    assert conntrack("-C")[1] == "1\n"

@@ -8,7 +8,8 @@ PACKAGE = Path(fastct.__file__).parent
 
 # From left to right; what stands together may import each other.
 ORDER = (("errors", "version", "replaced"), ("records", "wire.reason"), ("capture",), ("wire",), ("conntrack",),
-         ("rules",), ("engine",), ("face",), ("state", "control"), ("restore",), ("snapshot",), ("tracker",),
+         ("rules",), ("engine",), ("face",), ("state", "control", "fragstate"), ("restore",), ("join",), ("snapshot",),
+         ("firewall",), ("tracker",),
          ("columns", "rows"), ("offline",), ("benchmark",), ("export",), ("cli",), ("__main__",))
 # The shared records name reasons and codes; listings know how an ICMP tuple is answered.
 LAZY = {("rows", "export")}

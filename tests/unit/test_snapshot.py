@@ -20,21 +20,24 @@ from hypothesis import strategies as st
 
 import fastct
 from fastct import snapshot
+from fastct.capture.frames import frames_from_bytes
 from tests import packets as p
 from tests.kernel import pptp
+from tests.kernel.fragments import random_fragments
 from tests.kernel.generator import random_packets
 
 RAW, S = 101, 10**9
+KILLS = int(os.environ.get("FASTCT_KILLS", "20"))
 FUZZ_ROUNDS = int(os.environ.get("FASTCT_FUZZ_ROUNDS", "3000"))
 STEPS_NS = (1000, 1000, 1000, S // 10, S, 3 * S, 40 * S, 130 * S)     # between packets: some let timeouts run out
 KEEP = {"keep_ended": True, "keep_events": True}
 
 
 def traffic(seed, n):
-    """Random packets of every kind but fragments, which a snapshot leaves out, and their times."""
+    """Random packets of every kind, and their times."""
     rng = random.Random(seed)
     now, times, packets = 1_700_000_000 * S, [], []
-    for packet in random_packets(seed, n, pieces=False):
+    for packet in random_packets(seed, n):
         now += rng.choice(STEPS_NS)
         times.append(now)
         packets.append(packet.data)
@@ -45,6 +48,11 @@ def said(tracker):
     """All that a tracker has to say."""
     return [tracker.drain_ended(), tracker.drain_events(), tracker.connections(), tracker.drain_ended(),
             tracker.drain_events()]
+
+
+def figures(tracker):
+    """All counters but memory that was once taken: a snapshot is of what is in use."""
+    return {name: value for name, value in tracker.stats.items() if name != "fragment_held"}
 
 
 def same(one, other):
@@ -95,6 +103,10 @@ def written(tmp_path_factory):
     tracker.process_bytes(*traffic(3, 400), RAW)
     zone = fastct.Template(zone=7, timeouts={"nf_conntrack_udp_timeout": 77})
     tracker.process_bytes([p.udp(FTP, DATA, 5, 6)], [tracker.now], RAW, template=zone)
+    for zone_dir in ("orig", "reply"):
+        half = fastct.Template(zone=8, zone_dir=zone_dir)
+        tracker.process_bytes([p.udp(FTP, DATA, 7, 8), p.udp("fd00::1", "fd00::2", 7, 8)], [tracker.now] * 2, RAW,
+                              template=half)
     for i in range(4):
         tracker.process_bytes(dialogue(2000 + 7 * i)[:6 + i % 2 * 3], [tracker.now] * (6 + i % 2 * 3), RAW)
     assert len(tracker.expectations()) == 4
@@ -102,6 +114,9 @@ def written(tmp_path_factory):
     call = [*control.session(), control.say("out request", 0x11), control.say("out reply", 0x22, 0x11)]
     tracker.process_bytes([packet.data for packet in call], [tracker.now] * len(call), RAW)
     assert len(tracker.expectations()) == 6
+    held = [packet.data[:300] for packet in random_fragments(3, 60) if len(packet.data) < 300][:24]
+    tracker.process_bytes(held, [tracker.now] * len(held), RAW)
+    assert tracker.stats["fragment_queues"] > 2
     path = tmp_path_factory.mktemp("snapshot") / "state.fct"
     tracker.save(path)
     return tracker, path.read_bytes()
@@ -124,7 +139,7 @@ def test_as_if_without_a_break(tmp_path_factory, seed, n, share, limit, checksum
     assert again._engine.selfcheck() == []
     rows = [tracker.process_bytes(packets[cut:], times[cut:], RAW) for tracker in (whole, again)]
     assert np.array_equal(*rows)
-    assert whole.stats == again.stats
+    assert figures(whole) == figures(again)
     assert whole.gc.figures == again.gc.figures
     assert same(said(whole), said(again))
     assert again._engine.selfcheck() == []
@@ -172,12 +187,40 @@ def test_helpers_masters_and_marks(tmp_path_factory, seed, n, share, limit):
         tracker.process_bytes(packets[cut:], times[cut:], RAW)
     expected = [sorted(row.tobytes() for row in tracker.expectations()) for tracker in (whole, again)]
     assert expected[0] == expected[1]
-    assert whole.stats == again.stats
+    assert figures(whole) == figures(again)
     assert same(said(whole), said(again))
     for tracker in (whole, again):
         tracker.gc.sweep(tracker.now + 1000 * S)
         assert len(tracker.expectations()) == 0
     assert same(said(whole), said(again))
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 1 << 32), n=st.integers(1, 300), share=st.floats(0, 1), new_key=st.booleans(),
+       sysctls=st.sampled_from(({}, {"ipfrag_max_dist": 3, "ipfrag_high_thresh": 20000}, {"ipfrag_max_dist": 0})))
+def test_fragments_wait_on(tmp_path_factory, seed, n, share, new_key, sysctls):
+    path = tmp_path_factory.mktemp("snapshot") / "state.fct"
+    rng = random.Random(seed)
+    packets = [packet.data for packet in random_fragments(seed, n)]
+    times = np.cumsum([rng.choice((0, S // 10, S, 20 * S)) for _ in packets]) + 1_700_000_000 * S
+    cut = int(len(packets) * share)
+    whole = fastct.Tracker(seed=seed, checksum="on", sysctls=sysctls, keep_leaving=True)
+    whole.process_bytes(packets[:cut], times[:cut], RAW)
+    whole.save(path)
+    again = fastct.Tracker(keep_leaving=True)
+    again.restore(path, new_key=new_key)
+    again.save(path)
+    again.restore(path)
+    frames = frames_from_bytes(packets[cut:], [int(time) for time in times[cut:]], RAW)
+    rows = [tracker.process(frames) for tracker in (whole, again)]
+    assert np.array_equal(*rows)
+    left = [[bytes(data) for _, data, *_ in tracker.leaving(frames, each)]
+            for tracker, each in zip((whole, again), rows, strict=True)]
+    assert left[0] == left[1]
+    for tracker in (whole, again):
+        tracker.gc.sweep()          # with another key it comes by in another order
+    assert figures(whole) == figures(again)
+    assert np.array_equal(whole.connections(), again.connections())
 
 
 @settings(max_examples=40, deadline=None)
@@ -196,7 +239,7 @@ def test_calls(tmp_path_factory, seed, n, share):
     again = fastct.Tracker.from_snapshot(path, **KEEP)
     rows = [tracker.process_bytes(packets[cut:], times[cut:], RAW) for tracker in (whole, again)]
     assert np.array_equal(*rows)
-    assert whole.stats == again.stats
+    assert figures(whole) == figures(again)
     assert np.array_equal(whole.connections(), again.connections())
 
 
@@ -284,24 +327,63 @@ def test_full_disk(written, path):
     assert list(path.parent.iterdir()) == [path]
 
 
-SAVER = """
-import sys, fastct
-tracker = fastct.Tracker.from_snapshot(sys.argv[1])
-print(flush=True)
-while True:
-    tracker.save(sys.argv[1])
-"""
+def keep_saving(trackers, path):
+    """A process that saves one after the other without end; its id."""
+    child = os.fork()
+    if child == 0:
+        try:
+            while True:
+                for tracker in trackers:
+                    tracker.save(path)
+        finally:
+            os._exit(1)
+    return child
 
 
 def test_killed_while_writing(written, path):
-    path.write_bytes(written[1])
-    for turn in range(10):
-        saver = subprocess.Popen([sys.executable, "-c", SAVER, path], stdout=subprocess.PIPE)
-        saver.stdout.readline()
-        time.sleep(random.Random(turn).random() / 50)
-        saver.kill()
-        saver.communicate()
-        assert path.read_bytes() == written[1]
+    """What carries the name is always one whole snapshot or the other."""
+    trackers = [written[0], many(3000)]
+    whole = []
+    for tracker in trackers:
+        tracker.save(path)
+        whole.append(path.read_bytes())
+    found, parts, rng = [0, 0], 0, random.Random(1)
+    for _ in range(KILLS):
+        child = keep_saving(trackers, path)
+        time.sleep(rng.random() / 20)
+        os.kill(child, signal.SIGKILL)
+        assert os.WIFSIGNALED(os.waitpid(child, 0)[1])
+        found[whole.index(path.read_bytes())] += 1
+        left = list(path.parent.glob("*.part"))
+        parts += bool(left)
+        for each in left:
+            each.unlink()
+    assert len(fastct.Tracker.from_snapshot(path)) > 0
+    print(f"{KILLS} kills: {parts} in the middle of writing, {found} whole of each kind")
+
+
+def fill_up(data, folder):
+    """Save into a file system that is too small; what becomes of the file there. In a mount namespace of its own."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", folder], check=True)
+    path = os.path.join(folder, "state.fct")
+    with open(path, "wb") as file:
+        file.write(data)
+    try:
+        many(20_000).save(path)
+    except fastct.SnapshotError as error:
+        reason = error.reason
+    with open(path, "rb") as file:
+        return reason, file.read() == data, os.listdir(folder)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")
+def test_full_file_system(written, tmp_path):
+    code = ("import sys; from tests.unit import test_snapshot as t; "
+            "print(t.fill_up(sys.stdin.buffer.read(), sys.argv[1]))")
+    done = subprocess.run(["unshare", "--mount", sys.executable, "-c", code, tmp_path], input=written[1],
+                          capture_output=True, check=True)
+    assert done.stdout.decode().strip() == str(("cannot be written: no space left on device", True, ["state.fct"]))
+
 
 
 # ---- damage

@@ -92,6 +92,12 @@ def _tuple_of(request):
     return head + src.packed + dst.packed, request.protocol, ids
 
 
+def _zones_of(request):
+    """The zones of a new connection's tuples: arguments of ``Tracker.insert_tuple``."""
+    both = request.zones.get("w", 0)
+    return {"zone": request.zones.get("(", both), "reply_zone": request.zones.get(")", both)}
+
+
 def _is_translated(request):
     """Whether the two tuples that the options name are not each other's inverse."""
     addresses, fields = request.addresses, request.fields
@@ -108,17 +114,19 @@ def _is_translated(request):
 def _list(request, tracker, say):
     if request.status == 0 and not request.unreplied:
         raise _failed(control.INVALID)
-    if "z" in request.letters:
-        raise _failed("EOPNOTSUPP")
     printer = _Printer(request, tracker)
     if request.table == "conntrack":
         for rows in tracker.connection_blocks():
             printer.write(rows[selected(request, rows)])
     elif request.table == "expect":
         rows = tracker.expectations()
+        if request.family is not None:
+            rows = rows[rows["l3proto"] == request.family]
         sys.stdout.write(format_expectations(rows).decode())
         printer.shown = len(rows)
     printer.close()
+    if "z" in request.letters:
+        tracker.zero_counters()
     say(f"{printer.shown} {'expectations' if request.table == 'expect' else 'flow entries'} have been shown.")
     return 0
 
@@ -156,7 +164,7 @@ def _delete(request, tracker, say):
 def _create(request, tracker, say):
     if _is_translated(request):
         raise _failed("EOPNOTSUPP")
-    why = tracker.insert_tuple(*_tuple_of(request), zone=request.zones.get("w", 0), timeout=request.timeout,
+    why = tracker.insert_tuple(*_tuple_of(request), **_zones_of(request), timeout=request.timeout,
                                status=request.status or 0, state=request.fields.get("state", 0),
                                mark=request.mark[0] if request.mark else 0,
                                tags=[socket.htonl(request.fields.get(f"{side}_vtag", 0)) for side in DIRECTIONS])
@@ -219,7 +227,9 @@ def _statistics(request, tracker, say):
 
 def _flush(request, tracker, say):
     if request.table == "expect":
-        raise _failed("EOPNOTSUPP")
+        tracker.flush_expectations()
+        say("expectation table has been emptied.")
+        return 0
     rows, handles = tracker.connections(), tracker.handles()
     chosen = rows["l3proto"] == request.family if request.family else np.ones(len(rows), dtype=bool)
     for handle in handles[chosen].tolist():
@@ -248,6 +258,6 @@ def run(request, path, say):
     command, changes = RUN[request.command]
     tracker = Tracker.from_snapshot(path)
     status = command(request, tracker, say)
-    if changes:
+    if changes or "z" in request.letters:
         tracker.save(path)
     return status

@@ -1,9 +1,13 @@
 """Which connections a command is about: a boolean array over their rows."""
 import numpy as np
 
+from fastct.records import ZONE_DIRS
+
 SIDES = {"s": "orig_src", "d": "orig_dst", "r": "reply_src", "q": "reply_dst"}
 MASKS = {"s": "{", "d": "}"}
 EXPECTED_PORTS = {"n": ("reply_dst", "orig_src", "reply_dport"), "g": ("reply_src", "orig_dst", "reply_sport")}
+
+ZONES = {"w": "", "(": "orig", ")": "reply"}
 
 # A timeout is looked at only if one of these is given, too.
 COMPARED = set("sdrqpmuw()")
@@ -54,10 +58,8 @@ def _values_fit(request, rows):
         fits &= rows["timeout"] == request.timeout
     if "state" in request.fields:
         fits &= rows["state"] == request.fields["state"]
-    if "w" in request.zones:
-        fits &= rows["zone"] == request.zones["w"]
-    if "(" in request.zones or ")" in request.zones:
-        fits[:] = False         # zones of one direction only: no connection has such yet
+    for letter, zone in request.zones.items():
+        fits &= np.where(rows["zone_dir"] == ZONE_DIRS.index(ZONES[letter]), rows["zone"], 0) == zone
     return fits
 
 
