@@ -17,7 +17,6 @@ from fastct.conntrack.fragqueue cimport (
     QUEUE_LAST_IN,
     piece_frame,
     piece_t,
-    pieces_whole,
 )
 from fastct.face cimport Engine
 
@@ -196,7 +195,7 @@ cdef size_t take_queue(defrag_t* d, const uint8_t* data, size_t size, uint64_t n
         q.pieces.flags |= QUEUE_FIRST_IN
     if image.last_in:
         q.pieces.flags |= QUEUE_LAST_IN
-    return 0 if pieces_whole(&q.pieces) else at
+    return at                # it may be whole: an empty last fragment told the end, and was dropped itself
 
 
 def take_fragments(Engine engine not None, const uint8_t[::1] block not None, order=None):

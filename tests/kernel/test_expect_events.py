@@ -14,6 +14,7 @@ from tests import packets as p
 from tests.kernel.flows import CLIENT, SERVER, Packet
 from tests.kernel.kernel import Kernel
 from tests.kernel.namespace import isolated, unavailable
+from tests.kernel.settings import Settings
 from tests.kernel.stepped import Stepped
 from tests.kernel.subject import Subject
 
@@ -73,8 +74,8 @@ def conversation():
 
 def compare():
     """After every packet: its label, the kernel's words, fastct's. Then the lines of both."""
-    kernel, subject = Kernel(), Subject(helpers={"tcp/21": "ftp"}, keep_events=True)
-    kernel.assign({"tcp/21": "ftp"})
+    settings = Settings(helpers={"tcp/21": "ftp"})
+    kernel, subject = Kernel(settings), Subject(settings, keep_events=True)
     words, lines, before = [], [], 0
     with subprocess.Popen(["conntrack", "-E", "expect"], stdout=subprocess.PIPE, text=True) as program:
         heard = listener()

@@ -6,9 +6,10 @@ import time
 import pytest
 
 from fastct.records import CTDIRS, CTSTATES, VERDICTS
-from tests.kernel.compare import LASTING, listing_differences
+from tests.kernel.compare import listing_differences
 from tests.kernel.kernel import Kernel
 from tests.kernel.namespace import isolated, unavailable
+from tests.kernel.settings import LASTING, Settings, drawn
 from tests.kernel.subject import RAW, Subject
 from tests.kernel.zones import TARGETS, random_packet
 
@@ -28,10 +29,9 @@ def set_targets():
 
 def compare(seed, count):
     """Differences after each packet and in the listings."""
-    rng, kernel, subject = random.Random(seed), Kernel(), Subject(keep_events=True)
+    settings = Settings(dict(drawn(random.Random(seed), LASTING)))
+    rng, kernel, subject = random.Random(seed), Kernel(settings), Subject(settings, keep_events=True)
     set_targets()
-    kernel.configure(LASTING)
-    subject.configure(LASTING)
     found, classes = [], set()
     for number in range(count):
         packet, ttl = random_packet(rng, number)
