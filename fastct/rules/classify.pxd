@@ -16,7 +16,7 @@ from fastct.rules.block cimport BLOCK_SUMMARY, FIELDS, block_t, condition_t, pac
 
 cdef enum:
     NO_RULE = 0xFFFFFFFF
-    CLASSIFIER_WORTH = 16    # rules from which on a chain is faster with an index than without
+    CLASSIFIER_WORTH = 32    # rules from which on a chain is faster with an index than without
     CLASSIFIER_BATCH = 32    # packets that are worth opening at once
 
 cdef struct classifier_t:

@@ -7,9 +7,8 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from fastct.rules.block cimport (
-    BLOCK_RULES, FANOUT, FIELD_SRC, FIELDS, LINE_KEYS, bit_lowest, block_build, block_free, column_t, rank_line,
-    rank_wide, wide_join)
-from fastct.wire.bytes cimport prefetch_r
+    BLOCK_RULES, FANOUT, FIELD_SRC, FIELDS, LINE_KEYS, PART_PAGES, PART_WIDE, ask_ahead, bit_lowest, block_build,
+    block_free, column_t, part_t, rank_line, rank_wide, wide_join)
 
 # What conditions are about, by number.
 FIELD_NAMES = ("src", "dst", "sport", "dport", "protocol", "in_interface", "out_interface", "ctstate", "mark")
@@ -67,21 +66,30 @@ cdef size_t classifier_memory(const classifier_t* c) noexcept:
     return memory
 
 
-cdef inline const uint8_t* row_of(const column_t* column, const packet_fields_t* fields) noexcept nogil:
-    """The row of a packet's value."""
+cdef inline uint32_t part_of(const part_t* part, const packet_fields_t* fields) noexcept nogil:
+    """What a part adds to the sum for the packet's value."""
     cdef const uint64_t* pair
     cdef int32_t key
-    cdef uint32_t line = 0, level, rank
-    if column.is_wide:
-        pair = &fields.src_hi if column.field == FIELD_SRC else &fields.dst_hi
-        rank = rank_wide(column.cuts, column.n_cuts, wide_join(pair[0], pair[1]))
-    else:
-        key = <int32_t>((<const uint32_t*>fields)[column.field] ^ <uint32_t>0x80000000)
-        for level in range(column.n_levels - 1):
-            line = line * FANOUT + rank_line(column.keys + column.level[level] + <size_t>line * LINE_KEYS, key)
-        line *= LINE_KEYS
-        rank = line + rank_line(column.keys + column.level[column.n_levels - 1] + line, key)
-    return column.rows + column.row_of[rank]
+    cdef uint32_t value, line = 0, level
+    if part.kind == PART_PAGES:
+        value = (<const uint32_t*>fields)[part.field] & 0xFFFF
+        return part.row_of[part.page_of[value >> 8] << 8 | value & 0xFF]
+    if part.kind == PART_WIDE:
+        pair = &fields.src_hi if part.field == FIELD_SRC else &fields.dst_hi
+        return part.row_of[rank_wide(part.cuts, part.n_cuts, wide_join(pair[0], pair[1]))]
+    key = <int32_t>((<const uint32_t*>fields)[part.field] ^ <uint32_t>0x80000000)
+    for level in range(part.n_levels - 1):
+        line = line * FANOUT + rank_line(part.keys + part.level[level] + <size_t>line * LINE_KEYS, key)
+    line *= LINE_KEYS
+    return part.row_of[line + rank_line(part.keys + part.level[part.n_levels - 1] + line, key)]
+
+
+cdef inline const uint8_t* row_of(const column_t* column, const packet_fields_t* fields) noexcept nogil:
+    """The row of a packet's values."""
+    cdef uint32_t i, place = part_of(column.parts, fields)
+    for i in range(1, column.n_parts):
+        place += part_of(column.parts + i, fields)
+    return column.rows + (place if column.product == NULL else column.product[place])
 
 
 cdef inline void open_rows(cursor_t* cursor) noexcept nogil:
@@ -112,11 +120,31 @@ cdef void classifier_open(const classifier_t* c, const packet_fields_t* fields, 
         open_block(cursor, c.blocks)
 
 
+cdef inline void open_column(const column_t* column, uint32_t row_size, uint32_t at, const packet_fields_t* fields,
+                             cursor_t* cursors, size_t n) noexcept nogil:
+    """Find the rows of one column for at most CLASSIFIER_BATCH packets, and ask for their memory."""
+    cdef uint32_t places[CLASSIFIER_BATCH]
+    cdef const uint8_t* row
+    cdef part_t part           # a copy: the compiler then knows that nothing written changes it
+    cdef uint32_t i, line
+    cdef size_t j
+    for j in range(n):
+        places[j] = 0
+    for i in range(column.n_parts):
+        part = column.parts[i]
+        for j in range(n):
+            places[j] += part_of(&part, &fields[j])
+    for j in range(n):
+        row = column.rows + (places[j] if column.product == NULL else column.product[places[j]])
+        cursors[j].rows[at] = row
+        for line in range(0, row_size, 64):
+            ask_ahead(row + line)
+
+
 cdef void classifier_open_batch(const classifier_t* c, const packet_fields_t* fields, cursor_t* cursors,
                                 size_t n) noexcept nogil:
-    """Begin with n packets whose fields and cursors are arrays."""
+    """Begin with n packets, at most CLASSIFIER_BATCH, whose fields and cursors are arrays."""
     cdef const block_t* block = c.blocks
-    cdef const uint8_t* row
     cdef size_t i
     cdef uint32_t at
     for i in range(n):
@@ -125,12 +153,7 @@ cdef void classifier_open_batch(const classifier_t* c, const packet_fields_t* fi
     if c.n_blocks == 0:
         return
     for at in range(block.n_columns):
-        for i in range(n):
-            row = row_of(&block.columns[at], &fields[i])
-            cursors[i].rows[at] = row
-            prefetch_r(row)
-            prefetch_r(row + 64)
-            prefetch_r(row + 128)
+        open_column(&block.columns[at], block.row_size, at, fields, cursors, n)
     for i in range(n):
         open_rows(&cursors[i])
 

@@ -6,9 +6,6 @@ from libc.string cimport memcmp, memcpy
 
 from fastct.rules.block cimport condition_t, wide_join, wide_t
 
-cdef enum:
-    EMPTY = 0xFFFFFFFF       # a place of a hash table
-
 cdef int event_order(const void* a, const void* b) noexcept nogil:
     cdef wide_t first = (<const event_t*>a).position, second = (<const event_t*>b).position
     return <int>(first > second) - <int>(first < second)
@@ -45,7 +42,8 @@ cdef class Draft:
         free(self.row_of)
         free(self.depth)
         free(self.current)
-        free(self.numbers)
+        free(self.places)
+        free(self.product)
         free(self.counts)
         free(self.touched)
         free(self.touched_at)
@@ -63,8 +61,8 @@ cdef class Draft:
             n_field += conditions[i].field == self.field
         if n_field == 0:
             return 0
-        self.n_words = (n_rules + 63) // 64
-        self.allocate(2 * n_field, n_rules)
+        self.allocate_rows((n_rules + 63) // 64, 2 * n_field + (n_rules + 63) // 64, 2 * n_field + 1)
+        self.allocate_events(2 * n_field, n_rules)
         for rule in range(n_rules):
             self.current[rule >> 6] |= <uint64_t>1 << (rule & 63)
         for i in range(n):
@@ -83,28 +81,24 @@ cdef class Draft:
             self.touched_at[word] = <size_t>-1
         return 1
 
-    cdef int allocate(self, size_t n_events, uint32_t n_rules) except -1:
-        cdef size_t words = n_events + self.n_words, places
+    cdef int allocate_events(self, size_t n_events, uint32_t n_rules) except -1:
         self.events = <event_t*>allocated(n_events * sizeof(event_t))
         self.cuts = <wide_t*>allocated(n_events * sizeof(wide_t))
         self.row_of = <uint32_t*>allocated((n_events + 1) * sizeof(uint32_t))
         self.depth = <int32_t*>allocated(n_rules * sizeof(int32_t))
-        self.current = <uint64_t*>allocated(self.n_words * sizeof(uint64_t))
-        self.numbers = <uint32_t*>allocated(self.n_words * sizeof(uint32_t))
-        self.counts = <uint32_t*>allocated(self.n_words * sizeof(uint32_t))
         self.touched = <uint32_t*>allocated(self.n_words * sizeof(uint32_t))
         self.touched_at = <size_t*>allocated(self.n_words * sizeof(size_t))
-        self.words = <word_t*>allocated(words * sizeof(word_t))
-        places = table_places(words)
-        self.word_mask = places - 1
-        self.word_table = <uint32_t*>allocated(places * sizeof(uint32_t))
-        places = table_places(n_events + 1)
-        self.row_mask = places - 1
-        self.row_table = <uint32_t*>allocated(places * sizeof(uint32_t))
-        for place in range(self.word_mask + 1):
-            self.word_table[place] = EMPTY
-        for place in range(self.row_mask + 1):
-            self.row_table[place] = EMPTY
+
+    cdef int allocate_rows(self, uint32_t n_words, size_t most_words, size_t most_rows) except -1:
+        self.n_words = n_words
+        self.current = <uint64_t*>allocated(n_words * sizeof(uint64_t))
+        self.places = <uint32_t*>allocated(n_words * sizeof(uint32_t))
+        self.counts = <uint32_t*>allocated(n_words * sizeof(uint32_t))
+        self.words = <word_t*>allocated(most_words * sizeof(word_t))
+        self.word_mask = table_places(most_words) - 1
+        self.word_table = <uint32_t*>allocated((self.word_mask + 1) * sizeof(uint32_t))
+        self.row_mask = table_places(most_rows) - 1
+        self.row_table = <uint32_t*>allocated((self.row_mask + 1) * sizeof(uint32_t))
 
     cdef void add_event(self, wide_t position, uint32_t rule, int32_t change) noexcept:
         self.events[self.n_events] = event_t(position, rule, change)
@@ -156,41 +150,84 @@ cdef class Draft:
         return at
 
     cdef void number_word(self, uint32_t word, bint is_first) noexcept:
-        """Find or give the number of a current word, and keep the hash of the row in step."""
+        """Find or give the place of a current word, and keep the hash of the row in step."""
         cdef uint64_t bits = self.current[word]
-        cdef size_t place = mix(bits ^ <uint64_t>word * <uint64_t>0xD6E8FEB86659FD93) & self.word_mask
-        cdef word_t* known
-        while self.word_table[place] != EMPTY:
-            known = &self.words[self.word_table[place]]
-            if known.word == word and known.bits == bits:
+        cdef size_t slot = mix(bits ^ <uint64_t>word * <uint64_t>0xD6E8FEB86659FD93) & self.word_mask
+        cdef uint32_t place
+        while self.word_table[slot]:
+            place = self.word_table[slot] - 1
+            if self.words[place].word == word and self.words[place].bits == bits:
                 break
-            place = (place + 1) & self.word_mask
+            slot = (slot + 1) & self.word_mask
         else:
-            self.words[self.n_different] = word_t(bits, word, self.counts[word])
+            place = self.n_different
+            self.words[place] = word_t(bits, word, self.counts[word])
             self.counts[word] += 1
-            known = &self.words[self.n_different]
-            self.word_table[place] = self.n_different
             self.n_different += 1
+            self.word_table[slot] = self.n_different
         if not is_first:
-            self.row_hash ^= mix(<uint64_t>(word + 1) << 32 | self.numbers[word])
-        self.row_hash ^= mix(<uint64_t>(word + 1) << 32 | known.number)
-        self.numbers[word] = known.number
+            self.row_hash ^= mix(self.places[word])
+        self.row_hash ^= mix(place)
+        self.places[word] = place
 
     cdef uint32_t number_row(self) except? 0xFFFFFFFF:
         """Find or give the number of the current row."""
-        cdef size_t place = self.row_hash & self.row_mask, size = self.n_words * sizeof(uint32_t)
+        cdef size_t slot = self.row_hash & self.row_mask, size = self.n_words * sizeof(uint32_t)
         cdef void* grown
-        while self.row_table[place] != EMPTY:
-            if memcmp(self.rows + <size_t>self.row_table[place] * self.n_words, self.numbers, size) == 0:
-                return self.row_table[place]
-            place = (place + 1) & self.row_mask
+        while self.row_table[slot]:
+            if memcmp(self.rows + <size_t>(self.row_table[slot] - 1) * self.n_words, self.places, size) == 0:
+                return self.row_table[slot] - 1
+            slot = (slot + 1) & self.row_mask
         if self.n_rows == self.rows_room:
             grown = realloc(self.rows, (self.rows_room * 2 + 16) * size)
             if grown == NULL:
                 raise MemoryError("no memory for the index of a chain")
             self.rows = <uint32_t*>grown
             self.rows_room = self.rows_room * 2 + 16
-        memcpy(self.rows + <size_t>self.n_rows * self.n_words, self.numbers, size)
-        self.row_table[place] = self.n_rows
+        memcpy(self.rows + <size_t>self.n_rows * self.n_words, self.places, size)
         self.n_rows += 1
+        self.row_table[slot] = self.n_rows
         return self.n_rows - 1
+
+    cdef int multiply(self, Draft a, Draft b) except -1:
+        """Become the product of two; => 0 if some place would have too many different words."""
+        cdef size_t n = a.n_product if a.product != NULL else a.n_rows, i
+        cdef uint32_t row, other
+        cdef uint32_t* pairs
+        self.n_product = n * b.n_rows
+        self.product = <uint32_t*>allocated(self.n_product * sizeof(uint32_t))
+        self.allocate_rows(a.n_words, <size_t>a.n_words * (NUMBERS + 1), <size_t>a.n_rows * b.n_rows)
+        self.parts = (a.parts or [a]) + [b]
+        pairs = <uint32_t*>allocated(a.n_rows * sizeof(uint32_t))
+        try:
+            for other in range(b.n_rows):
+                for row in range(a.n_rows):
+                    if not self.and_rows(a.rows + <size_t>row * a.n_words, a.words,
+                                         b.rows + <size_t>other * b.n_words, b.words):
+                        return 0
+                    pairs[row] = self.number_row()
+                for i in range(n):
+                    self.product[other * n + i] = pairs[a.product[i] if a.product != NULL else i]
+        finally:
+            free(pairs)
+        return 1
+
+    cdef bint and_rows(self, const uint32_t* a_row, const word_t* a, const uint32_t* b_row, const word_t* b) noexcept:
+        """Make the AND of two rows the current one, unless some place has too many different words."""
+        cdef bint is_first = self.n_rows == 0
+        cdef uint32_t word
+        cdef uint64_t bits
+        for word in range(self.n_words):
+            bits = a[a_row[word]].bits & b[b_row[word]].bits
+            if is_first or bits != self.current[word]:
+                self.current[word] = bits
+                self.number_word(word, is_first)
+                if self.counts[word] > NUMBERS:
+                    return False
+        return True
+
+
+cdef Draft draft_product(Draft a, Draft b):
+    """A column for the fields of both, or None if its rows would need two bytes for a word."""
+    cdef Draft draft = Draft.__new__(Draft)
+    return draft if draft.multiply(a, b) else None

@@ -1,4 +1,5 @@
-/* Counting sorted numbers below a value, sixteen at once or of 128 bits, and the lowest bit: what Cython cannot say well. */
+/* Counting sorted numbers below a value, sixteen at once or of 128 bits, the lowest bit, and asking for memory ahead: what
+ * Cython cannot say well. */
 #ifndef FASTCT_RULES_RANK_H
 #define FASTCT_RULES_RANK_H
 
@@ -12,6 +13,8 @@
 typedef unsigned __int128 wide_t;
 
 static inline wide_t wide_join(uint64_t high, uint64_t low) { return (wide_t)high << 64 | low; }
+
+static inline void ask_ahead(const void *p) { __builtin_prefetch(p, 0, 3); }
 
 static inline int bit_lowest(uint64_t bits) { return __builtin_ctzll(bits); }
 

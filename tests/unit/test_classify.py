@@ -204,13 +204,16 @@ def big_chain(rng, n, ipv6):
                 rule[field] = [(low, low | mask)] if rng.random() < 0.9 else inverted(low, low | mask, bits)
         if rng.random() < 0.6:
             rule["dport"] = [(port, port) for port in rng.integers(1, 1024, rng.integers(1, 4)).tolist()]
+        if rng.random() < 0.3:
+            low = int(rng.integers(0, 256)) * 256 + int(rng.integers(-1, 2)) & 0xFFFF
+            rule["sport"] = [(low, min(low + int(rng.integers(0, 600)), 0xFFFF))]
         for field, most in (("protocol", 20), ("in_interface", 9), ("ctstate", 7)):
             if rng.random() < 0.3:
                 value = int(rng.integers(0, most))
                 rule[field] = [(value, value)]
         rules.append(rule)
     packets = []
-    for number in rng.integers(0, n, 120).tolist():
+    for number in rng.integers(0, n, 120 if n < 10_000 else 25).tolist():
         packet = {field: int(rng.integers(0, 8)) for field in FIELD_NAMES}
         packets.append(packet | {field: pairs[-1][number % 2] for field, pairs in rules[number].items()})
     return rules, packets
