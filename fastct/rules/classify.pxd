@@ -39,3 +39,6 @@ cdef void classifier_open(const classifier_t* c, const packet_fields_t* fields, 
 cdef void classifier_open_batch(const classifier_t* c, const packet_fields_t* fields, cursor_t* cursors,
                                 size_t n) noexcept nogil
 cdef uint32_t classifier_next(const classifier_t* c, cursor_t* cursor, uint32_t start) noexcept nogil
+
+cdef class Classifier:
+    cdef classifier_t c

@@ -228,7 +228,6 @@ cdef class Classifier:
 
     Raises ValueError for conditions that are out of order or about no rule or field.
     """
-    cdef classifier_t c
 
     def __cinit__(self, uint32_t n_rules, conditions, bint ipv6=False):
         cdef const condition_t[::1] view

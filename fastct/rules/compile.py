@@ -2,14 +2,21 @@
 
 Each extension says what it compiles to (``Extension.compile``); here is what any rule has, and how they are put together.
 """
+import numpy as np
+
 from fastct.errors import RuleError
+from fastct.records import CTSTATES
+from fastct.rules.classify import CONDITION_DTYPE, FIELD_NAMES, WORTH, Classifier
 from fastct.rules.model import TABLES, Ruleset
+from fastct.rules.names import every, prefix_length
 from fastct.rules.ops import header, limits, tracking, transport, verdicts
 from fastct.rules.compiled import HOOK_NUMBERS, TABLE_NUMBERS, VERDICTS, Program
 
 OPS = header.OPS | transport.OPS | tracking.OPS | limits.OPS | verdicts.OPS
 DEPTH_MAX = 256          # jumps within jumps: STACK_MAX of the program
 LOW = (1 << 64) - 1
+FIELD_NUMBERS = {name: number for number, name in enumerate(FIELD_NAMES)}
+NOTHING = (1, 0)         # an interval that holds no value
 
 
 def halves(address, mask):
@@ -26,11 +33,37 @@ class Assembler:
 
     def __init__(self, family, header):
         self.family, self.header = family, header
-        self.tests, self.work = [], None
+        self.tests, self.work, self.fields = [], None, {}
         self._stateless = 0              # how many tests there are before the first that keeps state
+
+    def narrow(self, field, intervals):
+        """Which values of a field, in intervals with their ends, the rule is for: for the index of its chain."""
+        self.fields.setdefault(FIELD_NUMBERS[field], intervals)
+
+    def _narrow_by(self, name, arguments, invert):
+        """What a condition of the header says of a field."""
+        if name in ("source", "destination"):
+            network, mask = (arguments[at] << 64 | arguments[at + 1] for at in (0, 2))
+            length = prefix_length(mask, self.family)
+            if length is None:
+                return
+            low, high, top = network, network | every(self.family) ^ mask, every(self.family)
+            field = {"source": "src", "destination": "dst"}[name]
+        elif name in FIELD_NUMBERS and name in ("sport", "dport", "protocol"):
+            field, low, high, top = name, arguments[0], arguments[-1], 0xFF if name == "protocol" else 0xFFFF
+        elif name == "state":
+            top = len(CTSTATES)
+            values = [value for value in range(top) if (arguments[0] >> value & 1) != invert]
+            self.narrow("ctstate", [(value, value) for value in values] or [NOTHING])
+            return
+        else:
+            return
+        inside, outside = [(low, high)], [(a, b) for a, b in ((0, low - 1), (high + 1, top)) if a <= b]
+        self.narrow(field, (outside or [NOTHING]) if invert else inside)
 
     def test(self, name, *arguments, blob=b"", invert=False, key=None):
         """A condition: the name of an op, up to four numbers, bytes, and the key by which its state is shared."""
+        self._narrow_by(name, arguments, invert)
         op = (OPS[name], arguments, blob, invert, key)
         if OPS[name].lives or self._stateless < len(self.tests) and self._keeps():
             self.tests.append(op)
@@ -70,6 +103,15 @@ def compile_header(rule, out):
         out.test("fragment", invert="fragment" in h.inverted)
 
 
+def _index(conditions, family):
+    """The index of a chain whose rules say this of fields; None where going through the rules is as fast."""
+    if len(conditions) < WORTH:
+        return None
+    rows = [(rule, field, low >> 64, low & LOW, high >> 64, high & LOW)
+            for rule, fields in enumerate(conditions) for field, intervals in fields.items() for low, high in intervals]
+    return Classifier(len(conditions), np.array(rows, dtype=CONDITION_DTYPE), family == 6)
+
+
 class _Compiler:
     """Puts the chains of all tables one behind the other."""
 
@@ -105,11 +147,12 @@ class _Compiler:
 
     def _chain(self, table, chain):
         policy = VERDICTS[chain.policy] if chain.policy else 0
-        self.chains.append((len(self.rules), len(chain.rules), policy))
+        first, conditions = len(self.rules), []
         for number, rule in enumerate(chain.rules, 1):
-            self._rule(table, rule)
+            conditions.append(self._rule(table, rule))
             self.names.append(f"{table.name}/{chain.name}/{number}")
             self.counts.append(rule.counters)
+        self.chains.append((first, len(chain.rules), policy, _index(conditions, self.ruleset.family)))
         if policy:
             self.policies.append((f"{table.name}/{chain.name}/policy", chain.counters))
             self.base[HOOK_NUMBERS[chain.name], TABLE_NUMBERS[table.name, chain.name]] = self.numbers[table.name, chain.name]
@@ -121,6 +164,7 @@ class _Compiler:
             raise RuleError(f"{use.extension.name}: not evaluated yet", line=rule.line) from None
 
     def _rule(self, table, rule):
+        """Compile one rule; returns what it says of fields."""
         out = Assembler(self.ruleset.family, rule.header)
         compile_header(rule, out)
         for use in [*rule.matches, *([rule.target] if rule.target else [])]:
@@ -136,6 +180,7 @@ class _Compiler:
             work = len(self.ops)
             self.ops.append(out.work)
         self.rules.append((first, len(out.tests), verdict, work, chain))
+        return out.fields
 
 
 def compile_ruleset(ruleset: Ruleset) -> Program:

@@ -8,6 +8,7 @@ and memory of paths (``memory.pxd``).
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastct.conntrack.core cimport ct_result_t, ct_t, template_t
+from fastct.rules.classify cimport classifier_t, cursor_t, packet_fields_t
 from fastct.rules.route cimport route_t, routes_t
 from fastct.wire.packet cimport packet_t
 
@@ -83,6 +84,7 @@ cdef struct counters_t:
 cdef struct chain_t:
     uint32_t first           # its rules
     uint32_t n
+    const classifier_t* index            # NULL: it is short, and gone through
     uint32_t policy_counter  # base chains: index of the counter of the policy, behind those of the rules
     uint8_t policy           # RULE_ACCEPT, RULE_DROP
 
@@ -196,6 +198,11 @@ cdef struct run_t:
     uint8_t verdict          # rule_verdict
     uint8_t filtered         # the filter table has let it pass
     uint32_t decided         # counter of the rule or policy that decided, or NOWHERE
+    # for the indexes of chains
+    uint8_t indexable        # the fields are there: no header ends early
+    packet_fields_t fields
+    cursor_t cursor          # of the latest chain with an index
+    uint32_t cursor_chain
     # recording of the path, as far as it depends on nothing that changes
     uint8_t recording
     path_t path

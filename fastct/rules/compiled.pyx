@@ -6,6 +6,7 @@ from libc.string cimport memset
 
 import numpy as np
 
+from fastct.rules.classify cimport Classifier
 from fastct.rules.memory cimport memory_fold, memory_free, memory_init
 
 HOOK_NUMBERS = {"PREROUTING": HOOK_PREROUTING, "INPUT": HOOK_INPUT, "FORWARD": HOOK_FORWARD, "OUTPUT": HOOK_OUTPUT,
@@ -52,8 +53,8 @@ cdef class Program:
     Parameters
     ----------
     family : int
-    chains : list of (first rule, number of rules, policy)
-        ``policy``: a rule_verdict of a base chain, 0 for a user's own.
+    chains : list of (first rule, number of rules, policy, index)
+        ``policy``: a rule_verdict of a base chain, 0 for a user's own. ``index``: a Classifier, or None.
     rules : list of (first op, number of ops, verdict, op of the effect or None, chain)
     ops : list of (OpKind, arguments, blob, invert, key)
         Up to four numbers below 2^64, bytes. ``key``: None, or what its state is known by, which it shares then.
@@ -92,7 +93,11 @@ cdef class Program:
 
     def _set_chains(self, chains):
         cdef uint32_t i, policies = self.g.n_rules
-        for i, (first, n, policy) in enumerate(chains):
+        cdef Classifier index
+        for i, (first, n, policy, index) in enumerate(chains):
+            if index is not None:
+                self.g.chains[i].index = &index.c
+                self._kept.append(index)
             self.g.chains[i].first, self.g.chains[i].n, self.g.chains[i].policy = first, n, policy
             if policy:
                 self.g.chains[i].policy_counter = policies

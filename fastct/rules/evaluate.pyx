@@ -16,6 +16,7 @@ cimport cython
 from fastct.conntrack.conn cimport IPS_DST_NAT_DONE, IPS_SRC_NAT_DONE, conn_t
 from fastct.conntrack.core cimport CT_STATE_ESTABLISHED
 from fastct.conntrack.opts cimport OPT_IP_FORWARD
+from fastct.rules.classify cimport classifier_next, classifier_open, packet_fields_t
 from fastct.rules.connmark cimport connmark, connmark_set
 from fastct.rules.memory cimport memory_keep, path_class, path_marks, time_to_live
 from fastct.rules.compiled cimport (
@@ -54,7 +55,8 @@ from fastct.rules.compiled cimport (
     tail_t,
 )
 from fastct.rules.route cimport ROUTE_LOCAL, ROUTE_UNICAST, address_t, packet_address, route_find, route_t
-from fastct.wire.packet cimport PACKET_TRACK, packet_t
+from fastct.wire.bytes cimport load_be16
+from fastct.wire.packet cimport PACKET_INVALID, PACKET_TRACK, PROTO_TCP, packet_t
 from fastct.wire.reason cimport Reason
 
 cdef enum:
@@ -160,6 +162,15 @@ cdef bint leave(run_t* run) noexcept nogil:
     return True
 
 
+cdef uint32_t candidate(run_t* run, const chain_t* chain, const stack_t* s) noexcept nogil:
+    """The next rule of a chain, from that on which is due, whose conditions on fields all hold."""
+    if run.cursor_chain != s.at.chain or run.fields.mark != run.mark:
+        run.cursor_chain = s.at.chain
+        run.fields.mark = run.mark
+        classifier_open(chain.index, &run.fields, &run.cursor)
+    return classifier_next(chain.index, &run.cursor, s.at.next)
+
+
 cdef bint traverse(run_t* run) noexcept nogil:
     """From ``run.stack`` on to the end of the table; False if that is the end of the packet's way."""
     cdef program_t* g = run.program
@@ -170,6 +181,8 @@ cdef bint traverse(run_t* run) noexcept nogil:
     cdef uint32_t number
     while True:
         chain = &g.chains[s.at.chain]
+        if chain.index != NULL and run.indexable and s.at.next < chain.n:
+            s.at.next = candidate(run, chain, s)
         if s.at.next >= chain.n:
             if leave(run):
                 continue
@@ -204,14 +217,31 @@ cdef bint traverse(run_t* run) noexcept nogil:
 
 # ---- the way
 
+cdef void fill_fields(run_t* run, const address_t* source, const address_t* destination) noexcept nogil:
+    """What the indexes of chains are asked with. A packet without the whole header that rules may ask for is not for
+    them: Linux drops it at the first rule that does."""
+    cdef const packet_t* p = run.p
+    cdef packet_fields_t* f = &run.fields
+    cdef uint32_t header = 20 if p.l4proto == PROTO_TCP else 8
+    run.cursor_chain = NOWHERE
+    run.indexable = p.kind != PACKET_INVALID or p.l4_off + header <= p.cap_len
+    f.src, f.dst = <uint32_t>source.lo, <uint32_t>destination.lo
+    f.src_hi, f.src_lo, f.dst_hi, f.dst_lo = source.hi, source.lo, destination.hi, destination.lo
+    f.sport = f.dport = 0
+    if p.l4_off + 4 <= p.cap_len:
+        f.sport, f.dport = load_be16(p.data + p.l4_off), load_be16(p.data + p.l4_off + 2)
+    f.protocol, f.ctstate = p.l4proto, run.r.state
+
+
 cdef void find_routes(run_t* run, uint16_t from_if) noexcept nogil:
     """Where the packet comes from and goes to. ``from_if``: interface that the capture names, 0: none."""
     cdef packet_t* p = run.p
-    cdef address_t address
-    packet_address(p, False, &address)
-    run.source = route_find(run.routes, p.ip_version, &address)
-    packet_address(p, True, &address)
-    run.destination = route_find(run.routes, p.ip_version, &address)
+    cdef address_t source, destination
+    packet_address(p, False, &source)
+    run.source = route_find(run.routes, p.ip_version, &source)
+    packet_address(p, True, &destination)
+    run.destination = route_find(run.routes, p.ip_version, &destination)
+    fill_fields(run, &source, &destination)
     run.from_if = from_if if from_if else run.source.interface
 
 
