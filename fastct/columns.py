@@ -116,6 +116,14 @@ KINDS = {"connections": (CONNECTION_DTYPE, CONNECTIONS), "packets": (PACKET_DTYP
          "events": (EVENT_DTYPE, EVENT_COLUMNS)}
 
 
+def columns_of(kind, deciders=None):
+    """The columns of a kind of rows; ``deciders``: the words behind ``decided``, where there were rules."""
+    columns = KINDS[kind][1]
+    if deciders is None:
+        return columns
+    return tuple(column._replace(words=tuple(deciders)) if column.name == "decided" else column for column in columns)
+
+
 def kind_of(dtype):
     """The kind of rows with this dtype: connections, packets or events; None for any other."""
     return next((kind for kind, (known, _) in KINDS.items() if known == dtype), None)

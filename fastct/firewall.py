@@ -103,16 +103,11 @@ class Firewall:
         return list(self._numbers)
 
     @property
-    def interfaces_named(self):
-        """Names of interfaces that rules ask for and that no packet has, sorted."""
-        known = self._routes.interfaces
-        asked = set()
-        for ruleset in self.rulesets.values():
-            for table in ruleset.model.tables.values():
-                for chain in table.chains.values():
-                    for rule in chain.rules:
-                        asked |= {rule.header.in_interface, rule.header.out_interface}
-        return sorted(name for name in asked - {""} if not _matches(name, known))
+    def notes(self):
+        """What whoever gave the rules should know: list of str."""
+        asked = {name for ruleset in self.rulesets.values() for name in _interfaces(ruleset.model)}
+        unknown = sorted(name for name in asked if not _matches(name, self._routes.interfaces))
+        return [f"no packet comes from or goes to interface {name}, which rules name" for name in unknown]
 
     def sync(self):
         """Bring the rulesets' counters up to date."""
@@ -127,10 +122,24 @@ class Firewall:
             program = compile_ruleset(self.rulesets[family].model)
             program.number(self._numbers)
         self._programs[family] = program
-        self._engine.rules(self._programs[4], self._programs[6], self._routes)
+        self.attach(self._engine)
+
+    def attach(self, engine):
+        """Have an engine's packets run through the tables."""
+        self._engine = engine
+        engine.rules(self._programs[4], self._programs[6], self._routes)
+
+
+def _interfaces(model):
+    """Names of interfaces that rules ask for."""
+    for table in model.tables.values():
+        for chain in table.chains.values():
+            for rule in chain.rules:
+                yield from filter(None, (rule.header.in_interface, rule.header.out_interface))
 
 
 def _matches(name, known):
+    """Whether one of the interfaces has a name, or begins with it."""
     if name.endswith("+"):
         return any(each.startswith(name[:-1]) for each in known if each)
     return name in known

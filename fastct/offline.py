@@ -65,11 +65,13 @@ class Result:
     connections : Table
         One row per connection in order of creation (``fastct.CONNECTION_DTYPE``).
     packets : Table or None
-        One row per packet (``fastct.PACKET_DTYPE``), if asked for.
+        One row per packet (``fastct.PACKET_DTYPE``), if asked for; its ``deciders`` are the words of ``decided``.
     events : Table or None
         NEW, UPDATE and DESTROY (``fastct.EVENT_DTYPE``), if asked for.
     summary : Summary
         Totals, notes and damage.
+    rules, rules6 : fastct.rules.Ruleset or None
+        The tables that packets ran through, with their counters.
 
     As an Arrow stream (PyCapsule interface) a result is its connections, so that pyarrow, polars, pandas and duckdb
     take it as it is.
@@ -78,6 +80,8 @@ class Result:
     packets: Table | None
     events: Table | None
     summary: Summary
+    rules: object = None
+    rules6: object = None
 
     def __arrow_c_stream__(self, requested_schema=None):
         """The connections as an Arrow stream."""
@@ -309,8 +313,8 @@ def _summary(source, stats, interrupted):
                    damage=list(source.damage), interrupted=interrupted)
 
 
-def _table(parts, dtype):
-    return Table(np.concatenate(parts) if parts else np.empty(0, dtype=dtype))
+def _table(parts, dtype, deciders=None):
+    return Table(np.concatenate(parts) if parts else np.empty(0, dtype=dtype), deciders)
 
 
 def track(paths, *, packets=False, events=False, at=None, **settings):
@@ -326,7 +330,7 @@ def track(paths, *, packets=False, events=False, at=None, **settings):
     at : int or datetime.timedelta, optional
         The table as of this time: ns since the epoch, or since the first packet.
     **settings
-        As for ``Tracker``: sysctls, checksum, max_entries, seed, helpers, auto_helpers, local.
+        As for ``Tracker``: sysctls, checksum, max_entries, seed, helpers, auto_helpers, local, rules and so on.
 
     Returns
     -------
@@ -348,5 +352,6 @@ def track(paths, *, packets=False, events=False, at=None, **settings):
         raise KeyboardInterrupt
     connections = _table(found, CONNECTION_DTYPE)
     return Result(connections[np.argsort(connections["conn"], kind="stable")],
-                  _table(packet_rows, PACKET_DTYPE) if packets else None,
-                  _table(event_rows, EVENT_DTYPE) if events else None, summary)
+                  _table(packet_rows, PACKET_DTYPE, tracker.deciders) if packets else None,
+                  _table(event_rows, EVENT_DTYPE) if events else None, summary,
+                  tracker.rules if tracker.firewalled else None, tracker.rules6 if tracker.firewalled else None)

@@ -14,8 +14,15 @@ class Table(np.ndarray):
     first (polars, duckdb) wants ``to_arrow()``, or the ``Result``.
     """
 
-    def __new__(cls, rows):
-        return np.asarray(rows).view(cls)
+    deciders = None      # of packets: the words behind ``decided``, where there were rules
+
+    def __new__(cls, rows, deciders=None):
+        made = np.asarray(rows).view(cls)
+        made.deciders = deciders
+        return made
+
+    def __array_finalize__(self, source):
+        self.deciders = getattr(source, "deciders", None)
 
     @property
     def columns(self):
@@ -25,7 +32,7 @@ class Table(np.ndarray):
     def to_arrow(self):
         """The rows as a ``pyarrow.Table``."""
         from fastct.export.arrow import arrow_table
-        return arrow_table(self)
+        return arrow_table(self, self.deciders)
 
     def to_pandas(self):
         """The rows as a ``pandas.DataFrame``."""

@@ -13,6 +13,7 @@ from fastct.conntrack.opts import SYSCTLS
 from fastct.control import change, flush_expectations, handles_of, insert, zero_counters
 from fastct.errors import ConfigError
 from fastct.face import Engine
+from fastct.records import DECIDERS
 from fastct.snapshot import load, save
 
 SECRET_BYTES = 64
@@ -133,28 +134,80 @@ class Tracker:
         Every helper on its usual port, too: what Linux did before 6.0.
     local : sequence of str
         Addresses of the host that the packets were captured on, with the length of their network's prefix:
-        ``["10.1.1.2/24"]``. The helper netbios-ns needs it: of a broadcast question of this host's it expects
-        answers from the whole network.
+        ``["10.1.1.2/24"]``. With rules, what they send passes OUTPUT and what is sent to them INPUT; everything else
+        passes FORWARD. The helper netbios-ns needs it, too: of a broadcast question of this host's it expects answers
+        from the whole network.
+    rules, rules6 : str, os.PathLike or fastct.rules.Ruleset, optional
+        Tables that packets run through: a file of iptables-save, of ip6tables-save. Without, everything is accepted.
+    interfaces : sequence of (str, str)
+        Interfaces by name, each with an own address and its network: ``[("eth0", "10.1.1.2/24")]``.
+    routes : sequence of (str, str)
+        Prefixes and the interface each is behind: ``[("192.168.0.0/16", "eth1")]``; what none covers is behind the
+        last interface. A packet's ``-i`` is the interface of its source, its ``-o`` that of its destination.
 
     Raises
     ------
     ConfigError
         For an unknown setting or a value out of range.
+    RuleError
+        For the first rule that iptables-restore would refuse: with path, line, column and token.
     """
 
     def __init__(self, *, sysctls=None, max_entries=0, checksum="auto", seed=None, personality="6.18",
                  keep_ended=False, keep_events=False, helpers=None, auto_helpers=False, on_full="drop",
-                 keep_leaving=False, local=()):
+                 keep_leaving=False, local=(), rules=None, rules6=None, interfaces=(), routes=()):
         self._sysctls = dict(sysctls or {})
         if max_entries:
             self._sysctls["nf_conntrack_max"] = max_entries
         self._keep = {"keep_ended": keep_ended, "keep_events": keep_events}
         self._made = {"personality": personality, "helpers": dict(helpers or {}), "auto_helpers": bool(auto_helpers),
-                      "on_full": on_full, "local": [str(each) for each in local]}
+                      "on_full": on_full,
+                      "local": [str(each) for each in (*local, *(address for _, address in interfaces))]}
         self._engine = Engine(secret_from(seed), self._sysctls, checksum=checksum, **self._keep, **self._made)
         self._template = None
         self._engine.keep_leaving = keep_leaving
         self.gc = GarbageCollector(self._engine)
+        self._places = {"local": [str(each) for each in local], "interfaces": list(interfaces), "routes": list(routes)}
+        self._firewall = None
+        if rules is not None or rules6 is not None:
+            self._firewall = self._make_firewall(rules, rules6)
+
+    def _make_firewall(self, rules=None, rules6=None):
+        from fastct.firewall import Firewall
+        return Firewall(self._engine, rules, rules6, **self._places)
+
+    @property
+    def firewall(self):
+        """The tables that packets run through: a ``fastct.firewall.Firewall``."""
+        if self._firewall is None:
+            self._firewall = self._make_firewall()
+        return self._firewall
+
+    @property
+    def notes(self):
+        """What whoever gave the rules should know: list of str."""
+        return [] if self._firewall is None else self._firewall.notes
+
+    @property
+    def firewalled(self):
+        """Whether there are tables."""
+        return self._firewall is not None
+
+    @property
+    def rules(self):
+        """iptables' tables: a Ruleset whose counters count, and whose changes take effect with the next packet.
+        ``rules.replace(other)`` swaps all of it at once."""
+        return self.firewall.rulesets[4]
+
+    @property
+    def rules6(self):
+        """The same for IPv6."""
+        return self.firewall.rulesets[6]
+
+    @property
+    def deciders(self):
+        """The words behind the column ``decided``: steps of the engine, then rules and policies."""
+        return DECIDERS if self._firewall is None else self._firewall.deciders
 
     @classmethod
     def from_snapshot(cls, path, *, new_key=False, keep_ended=False, keep_events=False):
@@ -198,6 +251,8 @@ class Tracker:
         self._engine, self._sysctls = engine, settings["sysctls"]
         self._made = {name: settings[name] for name in self._made}
         self.gc._engine, engine.keep_leaving = engine, leaving
+        if self._firewall is not None:
+            self._firewall.attach(engine)
         self._template = None
 
     def __len__(self):

@@ -9,7 +9,7 @@ import os
 import sys
 
 from fastct.capture.files import STDIN
-from fastct.errors import CaptureError, Error
+from fastct.errors import CaptureError, Error, RuleError
 from fastct.export.writers import discard_standard_output
 
 DONE, DAMAGED, FAILED, INTERRUPTED = 0, 1, 2, 130
@@ -18,6 +18,7 @@ DONE, DAMAGED, FAILED, INTERRUPTED = 0, 1, 2, 130
 COMMANDS = {
     "track": "track captures: print the connections and a summary",
     "events": "NEW, UPDATE and DESTROY of connections, as conntrack -E prints them",
+    "filter": "run captures through iptables' rules: verdicts, and the counters of every rule",
     "conntrack": "conntrack(8)'s command line on a snapshot",
     "iptables": "iptables' command line on a file of rules",
     "ip6tables": "the same for IPv6",
@@ -92,6 +93,10 @@ def main(argv=None):
         return end.code
     except CaptureError as error:
         say(f"error: {place(error.path)}: {error}" if error.path else f"error: {error}")
+        return FAILED
+    except RuleError as error:
+        where = ":".join(str(part) for part in (error.path, error.line, error.column) if part is not None)
+        say(f"error: {where}: {error}" + (f" (at {error.token!r})" if error.token else ""))
         return FAILED
     except Error as error:
         say(f"error: {error}")

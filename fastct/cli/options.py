@@ -57,12 +57,14 @@ def positive(text):
     return number
 
 
-def assignment(text):
-    """tcp/21=ftp as a pair."""
-    where, equals, name = text.partition("=")
-    if not equals:
-        raise argparse.ArgumentTypeError(f"expected PROTOCOL/PORT=NAME, e.g. tcp/21=ftp, got {text!r}")
-    return where, name
+def named(form):
+    """What reads ``A=B`` as a pair; ``form``: how it should look, for errors."""
+    def read(text):
+        first, equals, second = text.partition("=")
+        if not equals or not first or not second:
+            raise argparse.ArgumentTypeError(f"expected {form}, got {text!r}")
+        return first, second
+    return read
 
 
 def add_tracking(parser):
@@ -76,12 +78,20 @@ def add_tracking(parser):
                         help="verify checksums; auto: until the capture shows that a network card makes them")
     parser.add_argument("--personality", choices=PERSONALITIES, default=PERSONALITIES[0],
                         help="the Linux to be like; rfc: where the standards say otherwise")
-    parser.add_argument("--helper", action="append", type=assignment, default=[], metavar="PROTOCOL/PORT=NAME",
+    parser.add_argument("--helper", action="append", type=named("PROTOCOL/PORT=NAME, e.g. tcp/21=ftp"),
+                        default=[], metavar="PROTOCOL/PORT=NAME",
                         help="connections to a port get a helper, e.g. tcp/21=ftp (repeatable)")
     parser.add_argument("--auto-helpers", action="store_true",
                         help="every helper on its usual port, as before Linux 6.0")
     parser.add_argument("--local", action="append", default=[], metavar="ADDRESS[/LENGTH]",
                         help="an address of the host itself and its network, e.g. 10.1.1.2/24 (repeatable)")
+    parser.add_argument("--rules", metavar="FILE", help="iptables' tables that packets run through (iptables-save)")
+    parser.add_argument("--rules6", metavar="FILE", help="those of ip6tables (ip6tables-save)")
+    parser.add_argument("--interface", action="append", type=named("NAME=ADDRESS/LENGTH, e.g. eth0=10.1.1.2/24"),
+                        default=[], metavar="NAME=ADDRESS/LENGTH",
+                        help="an interface, its address and network (repeatable): -i is that of a packet's source")
+    parser.add_argument("--route", action="append", type=named("PREFIX=NAME, e.g. 192.168.0.0/16=eth1"), default=[],
+                        metavar="PREFIX=NAME", help="what else is behind an interface (repeatable); default: the last")
     parser.add_argument("--max", type=count, default=0, metavar="N",
                         help="most connections at a time; 0 (default): no limit")
     parser.add_argument("--on-full", choices=("drop", "untracked"), default="drop",
@@ -99,4 +109,5 @@ def tracker_from(args, **keep):
     from fastct.tracker import Tracker
     return Tracker(sysctls=dict(args.sysctl), max_entries=args.max, checksum=args.checksum, seed=args.seed,
                    personality=args.personality, helpers=dict(args.helper), auto_helpers=args.auto_helpers,
-                   local=args.local, on_full=args.on_full, **keep)
+                   local=args.local, on_full=args.on_full, rules=args.rules, rules6=args.rules6,
+                   interfaces=args.interface, routes=args.route, **keep)

@@ -21,12 +21,15 @@ def _apart(paths):
             raise ConfigError(f"{path}: two outputs cannot go to one file")
 
 
-def outputs(stack, args, main, files):
+def outputs(stack, args, main, files, deciders=None):
     """Open the outputs: ``main`` kind of rows to ``args.output`` or standard output, others to the files given.
+
+    ``main`` None: there is no such kind, and ``args.output`` is one of the files.
 
     => They are completed when ``stack`` closes, and removed if it closes with an exception.
     """
-    paths = {kind: path for kind, path in {main: args.output, **files}.items() if path is not None}
+    paths = {kind: path for kind, path in {**({main: args.output} if main else {}), **files}.items()
+             if path is not None}
     if main in paths and args.json:
         raise ConfigError("--json is the form of standard output; the ending of the file's name says another")
     saved = [args.save] if args.save else []
@@ -38,10 +41,10 @@ def outputs(stack, args, main, files):
         stack.push(lambda error, *_: (sink.abort if error else sink.close)() and False)
 
     for kind, path in paths.items():
-        add(kind, Writer(path, kind))
+        add(kind, Writer(path, kind, deciders))
     if written(args):
         add("leaving", capture_writer(args.write))
-    if main not in sinks:
+    if main is not None and main not in sinks:
         add(main, StandardOutput(main, ".jsonl" if args.json else ".txt", stop=not sinks))
     return sinks
 
@@ -61,22 +64,33 @@ def written(args):
     return getattr(args, "write", None) is not None
 
 
-def run(args, main, **files):
-    """Replay the captures of ``args``; returns the exit status."""
+def _tracker_for(args, kinds):
+    """A tracker that keeps the kinds of rows that are wanted."""
+    return tracker_from(args, keep_ended="connections" in kinds, keep_events=bool(kinds & {"events", "expectations"}),
+                        keep_leaving=written(args))
+
+
+def run(args, main, watch=None, at_end=None, **files):
+    """Replay the captures of ``args``; returns the exit status.
+
+    ``watch``: called with the rows of packets. ``at_end``: called with the tracker when all is done.
+    """
     with ExitStack() as stack:
         source = stack.enter_context(capture.open(args.captures))
-        sinks = outputs(stack, args, main, files)
-        tracker = tracker_from(args, keep_ended="connections" in sinks,
-                               keep_events="events" in sinks or "expectations" in sinks,
-                               keep_leaving="leaving" in sinks)
+        tracker = _tracker_for(args, {main, *(kind for kind, path in files.items() if path is not None)})
+        for note in tracker.notes:
+            say(f"note: {note}")
+        sinks = outputs(stack, args, main, files, tracker.deciders)
         tally, progress = Tally(), Progress(args.quiet)
 
         def into(kind):
             """What takes the rows of a kind, or None."""
             if kind not in sinks:
-                return None
+                return watch if kind == "packets" else None
 
             def take(rows):
+                if watch is not None and kind == "packets":
+                    watch(rows)
                 if kind == "connections":
                     tally.add(rows)
                 if kind == main:
@@ -92,6 +106,8 @@ def run(args, main, **files):
                 tracker.save(args.save)
         finally:
             progress.clear()
+        if at_end is not None:
+            at_end(tracker)
     return report(args, summary, tally)
 
 

@@ -1,7 +1,16 @@
 """Rows as Arrow columns, by the table of columns. The one module that imports pyarrow, and only when asked."""
 import numpy as np
 
-from fastct.columns import IF_ZERO, KINDS, WITH_ICMP, WITH_PORTS, WITHOUT_ENTRY, WITHOUT_ICMP, WITHOUT_PORTS, kind_of
+from fastct.columns import (
+    IF_ZERO,
+    WITH_ICMP,
+    WITH_PORTS,
+    WITHOUT_ENTRY,
+    WITHOUT_ICMP,
+    WITHOUT_PORTS,
+    columns_of,
+    kind_of,
+)
 from fastct.export.cells import address_buffers
 
 try:
@@ -30,7 +39,8 @@ def _empty(column, rows, values):
 def _words(column, values):
     """Codes as a dictionary of strings, each word in it once; the empty word is null."""
     words = list(dict.fromkeys(word for word in column.words if word))
-    place = np.array([words.index(word) if word else -1 for word in column.words], dtype=np.int16)
+    number = {word: code for code, word in enumerate(words)}
+    place = np.array([number.get(word, -1) for word in column.words], dtype=np.int32)
     codes = place[np.minimum(values, len(place) - 1)]
     return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), pa.array(words, pa.string()))
 
@@ -55,14 +65,14 @@ def _column(column, rows):
     return pa.array(values, mask=empty)
 
 
-def arrow_batch(rows):
-    """A ``pyarrow.RecordBatch`` of rows of connections, packets or events."""
+def arrow_batch(rows, deciders=None):
+    """A ``pyarrow.RecordBatch`` of rows of connections, packets or events; ``deciders``: the words of ``decided``."""
     rows = np.asarray(rows)
-    columns = KINDS[kind_of(rows.dtype)][1]
+    columns = columns_of(kind_of(rows.dtype), deciders)
     return pa.RecordBatch.from_arrays([_column(column, rows) for column in columns],
                                       names=[column.name for column in columns])
 
 
-def arrow_table(rows):
+def arrow_table(rows, deciders=None):
     """A ``pyarrow.Table`` of rows of connections, packets or events."""
-    return pa.Table.from_batches([arrow_batch(rows)])
+    return pa.Table.from_batches([arrow_batch(rows, deciders)])

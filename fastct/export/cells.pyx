@@ -21,6 +21,7 @@ from fastct.columns import (
     WITHOUT_ENTRY,
     WITHOUT_ICMP,
     WITHOUT_PORTS,
+    columns_of,
     offset_of,
 )
 from fastct.export.text cimport HEX_DIGITS, put_address, put_hex, put_number, put_text
@@ -60,7 +61,7 @@ cdef struct cell_t:
     uint8_t form            # form_t
     uint8_t needs           # HAS_* bit
     bint if_zero            # empty when zero
-    uint16_t n_words
+    uint32_t n_words
     word_t* words
     uint8_t key_len         # JSON: what stands before the value, `"name":` with its comma
     char[WORD_MAX] key
@@ -148,6 +149,8 @@ cdef class CellFormat:
         connections, packets or events.
     json : bool
         JSON Lines instead of CSV; empty values are null.
+    deciders : sequence of str, optional
+        The words behind the column ``decided``.
     """
     cdef cell_t[CELLS_MAX] cells
     cdef int n
@@ -157,8 +160,8 @@ cdef class CellFormat:
     cdef readonly bytes header
     """The first line of the file; empty for JSON Lines."""
 
-    def __cinit__(self, str kind not None, bint json=False):
-        self.dtype, columns = KINDS[kind]
+    def __cinit__(self, str kind not None, bint json=False, deciders=None):
+        self.dtype, columns = KINDS[kind][0], columns_of(kind, deciders)
         assert len(columns) <= CELLS_MAX
         self.json = json
         self.l3_at = self.l4_at = self.conn_at = -1

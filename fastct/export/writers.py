@@ -27,22 +27,22 @@ GROUP_ROWS = 1 << 16        # rows of an Arrow batch or a Parquet row group
 PIECES_BEHIND = 8           # pieces of text that may wait to be written
 
 
-def _format(suffix, kind):
+def _format(suffix, kind, deciders):
     """What turns rows into pieces of bytes, and the header."""
     if suffix == ".txt":
         return lambda rows: [LINES[kind](rows)], b""
     if kind not in KINDS:
         raise ConfigError(f"{kind}: as lines of text only, .txt")
-    cells = CellFormat(kind, suffix == ".jsonl")
+    cells = CellFormat(kind, suffix == ".jsonl", deciders)
     return cells.format, cells.header
 
 
 class _Bytes:
     """Rows as text into a file object."""
 
-    def __init__(self, file, suffix, kind):
+    def __init__(self, file, suffix, kind, deciders=None):
         self._file = file
-        self._pieces, header = _format(suffix, kind)
+        self._pieces, header = _format(suffix, kind, deciders)
         file.write(header)
 
     def write(self, rows):
@@ -89,12 +89,12 @@ class _Behind:
 class _Columnar:
     """Rows as Arrow or Parquet into a file object; small blocks are gathered."""
 
-    def __init__(self, file, suffix, kind):
+    def __init__(self, file, suffix, kind, deciders=None):
         import numpy as np
 
         from fastct.export.arrow import arrow_batch, pa
-        self._batch, self._join = arrow_batch, np.concatenate
-        schema = arrow_batch(np.empty(0, dtype=KINDS[kind][0])).schema
+        self._batch, self._join = lambda rows: arrow_batch(rows, deciders), np.concatenate
+        schema = self._batch(np.empty(0, dtype=KINDS[kind][0])).schema
         if suffix == ".arrow":
             self._sink = pa.ipc.new_file(file, schema)
         else:
@@ -147,13 +147,15 @@ def _suffix(path, kind):
 class Writer:
     """An output that is being written; ``close`` completes it, ``abort`` leaves nothing behind.
 
+    ``deciders``: the words behind the column ``decided`` of packets, if there are rules.
+
     Raises
     ------
     ConfigError
         If the ending of the name is not known, or the file cannot be written.
     """
 
-    def __init__(self, path, kind):
+    def __init__(self, path, kind, deciders=None):
         suffix = _suffix(path, kind)
         device = is_device(path)
         self._path, self._temporary = path, path if device else f"{path}.{os.getpid()}.part"
@@ -166,9 +168,9 @@ class Writer:
             raise ConfigError(f"cannot write {path}: {_why(error)}") from None
         try:
             if suffix in COLUMNAR:
-                self._form = _Columnar(self._file, suffix, kind)
+                self._form = _Columnar(self._file, suffix, kind, deciders)
             else:
-                self._form = _Bytes(_Behind(self._file), suffix, kind)
+                self._form = _Bytes(_Behind(self._file), suffix, kind, deciders)
         except ImportError as error:
             self.abort()
             raise ConfigError(f"{path}: {error}") from None

@@ -10,7 +10,7 @@ from functools import partial
 
 from fastct.errors import RuleError
 from fastct.replaced import replaced
-from fastct.rules import changes, check, model, program, save
+from fastct.rules import changes, check, listing, model, program, save
 from fastct.rules.commands import PROGRAMS, VERSION, Finished, chain_name
 from fastct.rules.parse import Parser, resolve
 from fastct.rules.restore import How, Reader
@@ -127,6 +127,10 @@ class Table:
 
     def _change(self, change, *args):
         self.ruleset.change(self.name, lambda table: change(table, *args))
+
+    def listing(self, style):
+        """The lines of -L, in a ``listing.Style``."""
+        return listing.table_lines(self._model, self.ruleset.family, style)
 
     def new(self, name):
         """Make a user's chain (-N); returns the Chain."""
