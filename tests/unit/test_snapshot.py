@@ -253,6 +253,20 @@ def many(n):
     return tracker
 
 
+def test_candidates_outlive_all_connections(path):
+    """Their places are kept though no slot is in use; that nobody reads one then, only the sanitizers see."""
+    tracker = fastct.Tracker(checksum="off", max_entries=1000)
+    tracker.process_bytes([p.udp("10.0.0.1", "10.0.0.2", 1, 2)], [S], RAW)
+    assert tracker.gc.sweep(1000 * S) == 1
+    tracker.save(path)
+    saved = path.read_bytes()
+    again = fastct.Tracker.from_snapshot(path)
+    again.save(path)
+    assert path.read_bytes() == saved
+    again.process_bytes([p.udp("10.0.0.1", "10.0.0.2", 1, 2)], [1001 * S], RAW)
+    assert len(again.connections()) == 1
+
+
 def test_many_blocks(path):
     tracker = many(50_000)
     tracker.save(path)
