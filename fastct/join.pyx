@@ -246,13 +246,15 @@ def take_probation(Engine engine not None, const uint8_t[::1] block not None, co
     cdef uint64_t number
     cdef uint32_t slot
     if (n == 0 or block.shape[0] % <Py_ssize_t>sizeof(uint64_t) or p.tail + <uint64_t>n > p.mask + 1
-            or arena_grow(&p.mem, (p.tail + <uint64_t>n) * sizeof(candidate_t))):
+            or arena_grow(&p.mem, (p.tail + <uint64_t>n) * sizeof(candidate_t))
+            or arena_grow(&ct.table.conns_mem, sizeof(conn_t))):
         raise ValueError("candidates: not of the length they should have")
     for i in range(n):
         memcpy(&number, &block[i * <Py_ssize_t>sizeof(uint64_t)], sizeof(number))
         slot = slot_numbered(ct, order, number) if number else <uint32_t>NO_SLOT
         if slot == NO_SLOT:
-            # It keeps its place. No connection will have such a number before the ring has gone round.
+            # It keeps its place, and slot 0 is there even if nothing else is. No connection will have such a number
+            # before the ring has gone round.
             p.ring[p.tail].slot, p.ring[p.tail].number = 0, <uint32_t>ct.created + (<uint32_t>1 << 31)
         else:
             p.ring[p.tail].slot, p.ring[p.tail].number = slot, <uint32_t>number

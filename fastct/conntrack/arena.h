@@ -14,6 +14,7 @@
 #ifndef FASTCT_CONNTRACK_ARENA_H
 #define FASTCT_CONNTRACK_ARENA_H
 
+#include "closed.h"
 #include "populate.h"
 
 #include <stddef.h>
@@ -21,7 +22,13 @@
 #include <sys/mman.h>
 
 #define ARENA_HUGE ((size_t)2 << 20)   /* a huge page; the first one of an arena stays small pages */
-#define ARENA_STEP (ARENA_HUGE / 2)    /* usable grows by this */
+#define ARENA_SMALL (ARENA_HUGE / 2)   /* an arena that needs no more has no help of the populator */
+#define ARENA_CLOSED ((size_t)1 << 16) /* behind what is usable, so much is closed: all would cost too much */
+#ifdef FASTCT_CLOSES_MEMORY
+#define ARENA_STEP 8                   /* usable grows by this: to exactly what was asked for */
+#else
+#define ARENA_STEP ARENA_SMALL
+#endif
 
 typedef struct {
     char *base;
@@ -35,6 +42,12 @@ typedef struct {
 } arena_t;
 
 static inline size_t arena_round(size_t bytes, size_t unit) { return (bytes + unit - 1) & ~(unit - 1); }
+
+/* Where what is closed behind `usable` bytes ends. */
+static inline size_t arena_closed(const arena_t *a, size_t usable) {
+    size_t end = arena_round(usable + 1, ARENA_CLOSED);
+    return end < a->reserved ? end : a->reserved;
+}
 
 /* Reserve room for `bytes`; if the system refuses so much, for as much as it grants, at least a huge page. */
 static inline int arena_init(arena_t *a, size_t bytes, size_t ahead, populator_t *populator) {
@@ -52,6 +65,7 @@ static inline int arena_init(arena_t *a, size_t bytes, size_t ahead, populator_t
             a->ahead = ahead;
             if (bytes > ARENA_HUGE)
                 madvise(a->base + ARENA_HUGE, bytes - ARENA_HUGE, MADV_HUGEPAGE);
+            memory_close(a->base, arena_closed(a, 0));
             return 0;
         }
     }
@@ -65,16 +79,21 @@ static inline int arena_grow(arena_t *a, size_t bytes) {
     size_t target = arena_round(bytes, ARENA_STEP), wanted = arena_round(target + a->ahead, ARENA_HUGE);
     if (target > a->reserved)
         return -1;
+    size_t closed = arena_closed(a, a->usable);
+    memory_close(a->base + closed, arena_closed(a, target) - closed);
+    memory_open(a->base + a->usable, target - a->usable);
     a->usable = target;
-    if (a->populator && target > ARENA_STEP)
+    if (a->populator && target > ARENA_SMALL)
         populator_want(a->populator, &a->range, a->base, wanted < a->reserved ? wanted : a->reserved);
     return 0;
 }
 
 /* => The populator has been stopped. */
 static inline void arena_free(arena_t *a) {
-    if (a->mapping)
+    if (a->mapping) {
+        memory_open(a->base, arena_closed(a, a->usable));
         munmap(a->mapping, a->mapped);
+    }
     a->mapping = NULL;
     a->base = NULL;
     a->reserved = a->usable = 0;

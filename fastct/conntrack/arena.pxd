@@ -1,5 +1,9 @@
 """Growing memory of ``arena.h``: address space reserved once, elements that never move."""
 
+cdef extern from "conntrack/closed.h" nogil:
+    void memory_close(const void* p, size_t n) noexcept
+    void memory_open(const void* p, size_t n) noexcept
+
 cdef extern from "conntrack/populate.h" nogil:
     ctypedef struct populator_t:
         pass

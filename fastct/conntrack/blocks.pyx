@@ -1,5 +1,5 @@
 """Blocks of memory; see ``blocks.pxd``."""
-from fastct.conntrack.arena cimport arena_free, arena_grow, arena_init
+from fastct.conntrack.arena cimport arena_free, arena_grow, arena_init, memory_close, memory_open
 
 
 cdef int blocks_init(blocks_t* b, size_t bytes) except -1:
@@ -30,16 +30,20 @@ cdef void* block_take(blocks_t* b, size_t bytes) noexcept nogil:
     block = b.spare[size]
     if block != NULL:
         b.spare[size] = block.next
-        return block
-    if arena_grow(&b.mem, b.used + (<size_t>BLOCK_SMALLEST << size)):
+    elif arena_grow(&b.mem, b.used + (<size_t>BLOCK_SMALLEST << size)):
         return NULL
-    block = <block_t*>(b.mem.base + b.used)
-    b.used += <size_t>BLOCK_SMALLEST << size
+    else:
+        block = <block_t*>(b.mem.base + b.used)
+        b.used += <size_t>BLOCK_SMALLEST << size
+    memory_close(block, <size_t>BLOCK_SMALLEST << size)
+    memory_open(block, bytes)
     return block
 
 
 cdef void block_give(blocks_t* b, void* block, size_t bytes) noexcept nogil:
     """Give back what was taken with the same number of bytes."""
     cdef int size = size_of(bytes)
+    memory_close(block, <size_t>BLOCK_SMALLEST << size)
+    memory_open(block, sizeof(block_t))
     (<block_t*>block).next = b.spare[size]
     b.spare[size] = <block_t*>block

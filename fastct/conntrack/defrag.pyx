@@ -8,6 +8,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from fastct.capture.frames cimport frame_t
+from fastct.conntrack.arena cimport memory_close, memory_open
 from fastct.conntrack.blocks cimport block_give, block_take, blocks_free, blocks_init
 from fastct.conntrack.chains cimport chains_add, chains_first, chains_free, chains_remove, chains_resize
 from fastct.conntrack.conn cimport NO_SLOT
@@ -408,9 +409,11 @@ cdef void keep_leaving(defrag_t* d, queue_t* q, uint64_t number) noexcept nogil:
 
 cdef void reassemble(defrag_t* d, queue_t* q, packet_t* p, uint64_t number) noexcept nogil:
     """The packet becomes the datagram; the queue is over."""
-    cdef uint32_t cap_len, payload_len = q.pieces.len
-    cdef uint32_t head_len = put_head(q, d.datagram, payload_len)
+    cdef uint32_t cap_len, payload_len = q.pieces.len, head_len
+    memory_open(d.datagram, DATAGRAM_BYTES)
+    head_len = put_head(q, d.datagram, payload_len)
     pieces_join(&q.pieces, d.datagram + head_len, &cap_len)
+    memory_close(d.datagram + head_len + cap_len, DATAGRAM_BYTES - head_len - cap_len)
     if d.keep_leaving:
         keep_leaving(d, q, number)
     queue_kill(d, q)

@@ -102,8 +102,10 @@ def compare():
 
 def test_events_come_in_the_kernels_order():
     words, theirs, ours = isolated(compare)
-    for label, heard, said in words:
+    for label, heard, said in words[:-1]:
         assert heard == said, label
+    *_, (_, heard, said) = words         # Linux flushes its buckets, whose order means nothing
+    assert sorted(heard) == sorted(said)
     assert sum("expect" in word for _, heard, _ in words for word in heard) == 8
     timeout = re.compile(r"\] \d+ ")
     assert [timeout.sub("] ", line) for line in theirs] == [timeout.sub("] ", line) for line in ours]

@@ -283,34 +283,6 @@ def test_no_message_takes_long(start, unit):
         assert time.process_time() - began < 0.1
 
 
-def mutated(rng, data):
-    """Some bytes changed, lost or put elsewhere."""
-    data = bytearray(data)
-    for _ in range(rng.choice((0, 1, 2, 8))):
-        at, other = sorted((rng.randrange(len(data)), rng.randrange(len(data))))
-        kind = rng.randrange(4)
-        if kind == 0:
-            data[at] = rng.randrange(256)
-        elif kind == 1 and other - at < 40:
-            del data[at:other]
-        elif kind == 2:
-            data[at:at] = data[other : other + 40]
-        else:
-            data[at] = rng.choice(b"\r\n :;,=@")
-        data = data or bytearray(b"x")
-    return bytes(data)
-
-
-def test_payloads_at_random():
-    rng = random.Random(11)
-    seeds = [data for said, _ in DIALOGUES.values() for _, data in said]
-    seeds += [data for said in DROPPED.values() for _, data in said]
-    lines = [Line(proto, hosts) for proto in (p.UDP, p.TCP) for hosts in (V4, V6)]
-    for _ in range(20_000):
-        rng.choice(lines).say(rng.randrange(2), mutated(rng, rng.choice(seeds)))
-    assert all(line.tracker._engine.selfcheck() == [] for line in lines)
-
-
 def test_conversations_at_random():
     tracker = fastct.Tracker(helpers=HELPERS, checksum="on", seed=1)
     for number, packet in enumerate(random_packets(random.Random(3), 20_000)):
