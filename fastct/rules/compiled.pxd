@@ -67,6 +67,7 @@ cdef struct op_t:
     void* state              # its own, or shared by a name; NULL: none
     uint8_t invert
     uint8_t lives
+    uint8_t rank             # place among the conditions of the rule as it is written
 
 cdef struct rule_t:
     uint32_t op              # its conditions
@@ -207,6 +208,7 @@ cdef class OpKind:
     cdef effect_fn effect
     cdef readonly uint8_t lives
     cdef readonly size_t keeps
+    cdef readonly bint hotdrops
 
 cdef class Program:
     cdef program_t g
@@ -217,5 +219,5 @@ cdef class Program:
 
     cdef void* _state(self, size_t size, key) except NULL
 
-cdef OpKind condition(test_fn test, lives lives_=*, size_t keeps=*)
+cdef OpKind condition(test_fn test, lives lives_=*, size_t keeps=*, bint hotdrops=*)
 cdef OpKind effect(effect_fn work, lives lives_=*, size_t keeps=*)

@@ -23,13 +23,13 @@ VERDICTS = {"CONTINUE": RULE_CONTINUE, "JUMP": RULE_JUMP, "GOTO": RULE_GOTO, "RE
 cdef class OpKind:
     """What a condition or an effect is to the program: a function, and what its answer depends on.
 
-    ``keeps``: bytes of state that it has, all zero in the beginning.
+    ``keeps``: bytes of state that it has, all zero in the beginning. ``hotdrops``: it may want the packet gone.
     """
 
 
-cdef OpKind condition(test_fn test, lives lives_=LIVES_PATH, size_t keeps=0):
+cdef OpKind condition(test_fn test, lives lives_=LIVES_PATH, size_t keeps=0, bint hotdrops=False):
     cdef OpKind kind = OpKind.__new__(OpKind)
-    kind.test, kind.lives, kind.keeps = test, <uint8_t>lives_, keeps
+    kind.test, kind.lives, kind.keeps, kind.hotdrops = test, <uint8_t>lives_, keeps, hotdrops
     return kind
 
 
@@ -55,8 +55,9 @@ cdef class Program:
     chains : list of (first rule, number of rules, policy)
         ``policy``: a rule_verdict of a base chain, 0 for a user's own.
     rules : list of (first op, number of ops, verdict, op of the effect or None, chain)
-    ops : list of (OpKind, arguments, blob, invert, key)
+    ops : list of (OpKind, arguments, blob, invert, key, rank)
         Up to four numbers below 2^64, bytes. ``key``: None, or what its state is known by, which it shares then.
+        ``rank``: its place in the rule as that is written.
     base : dict
         (hook, table) to the number of a chain.
     names : list of str
@@ -103,9 +104,9 @@ cdef class Program:
         cdef op_t* op
         cdef uint32_t i
         cdef int k
-        for i, (kind, arguments, blob, invert, key) in enumerate(ops):
+        for i, (kind, arguments, blob, invert, key, rank) in enumerate(ops):
             op = &self.g.ops[i]
-            op.test, op.effect, op.lives, op.invert = kind.test, kind.effect, kind.lives, invert
+            op.test, op.effect, op.lives, op.invert, op.rank = kind.test, kind.effect, kind.lives, invert, rank
             for k, argument in enumerate(arguments):
                 op.a[k] = argument
             if blob:
