@@ -150,6 +150,8 @@ cdef struct memory_t:
     uint32_t* memo_index
     uint32_t n_paths         # used, the first included
     uint32_t n_memos
+    uint32_t paths_max       # PATHS_MAX and MEMOS_MAX, unless somebody wants less: powers of two; 0: remember nothing
+    uint32_t memos_max
     uint32_t base            # a connection's memo is this and the number here
     uint64_t forgotten       # how often it was full
 

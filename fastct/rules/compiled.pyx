@@ -6,7 +6,7 @@ from libc.string cimport memset
 
 import numpy as np
 
-from fastct.rules.memory cimport memory_fold, memory_free, memory_init
+from fastct.rules.memory cimport memory_fold, memory_forget, memory_free, memory_init
 
 HOOK_NUMBERS = {"PREROUTING": HOOK_PREROUTING, "INPUT": HOOK_INPUT, "FORWARD": HOOK_FORWARD, "OUTPUT": HOOK_OUTPUT,
                 "POSTROUTING": HOOK_POSTROUTING}
@@ -149,6 +149,18 @@ cdef class Program:
         cdef uint32_t i
         for i, name in enumerate(self.names):
             self.g.deciders[i] = numbers.setdefault(name, len(numbers))
+
+    def remember(self, uint32_t paths, uint32_t memos):
+        """How many paths, and pairs of them, are remembered at most: powers of two; 0 paths: none at all."""
+        if paths > PATHS_MAX or memos > MEMOS_MAX or paths & paths - 1 or memos & memos - 1:
+            raise ValueError(f"expected powers of two up to {PATHS_MAX} and {MEMOS_MAX}, got {paths} and {memos}")
+        memory_forget(&self.g.memory, self.g.counters)
+        self.g.memory.paths_max, self.g.memory.memos_max = paths, memos
+
+    @property
+    def forgotten(self):
+        """How often the memory of paths was full."""
+        return self.g.memory.forgotten
 
     def sync(self):
         """Bring the objects that counters began with up to date."""
