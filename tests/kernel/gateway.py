@@ -64,7 +64,7 @@ def ends(packet):
 
 
 def _log_rules():
-    for name, number in CLASSES.items():
+    for name in CLASSES:
         if name in ("invalid", "untracked"):
             yield f'ct state {name} log prefix "{name.upper()} " group {OURS}'
         else:
@@ -116,8 +116,8 @@ class Gateway:
         os.environ["XTABLES_LOCKFILE"] = os.path.join(tempfile.mkdtemp(), "lock")
         for name, value in SYSCTLS.items():
             write_sysctl(name, value)
+        subprocess.run(["nft", "-f", "-"], input=_nft(), text=True, check=True)      # before the host has addresses
         self._files = [self._device(name) for name in DEVICES]
-        subprocess.run(["nft", "-f", "-"], input=_nft(), text=True, check=True)
         self._log, self.conntrack = Log(), Conntrack()
         self._sockets = {4: self._raw(socket.AF_INET), 6: self._raw(socket.AF_INET6)}
 

@@ -10,8 +10,8 @@ from fastct.rules.compile import Assembler
 from fastct.rules.extension import MATCHES, TARGETS, Extension
 from fastct.rules.matches import ports, rate
 from fastct.rules.model import TABLES
-from fastct.rules.targets import marks
 from fastct.rules.ruleset import Ruleset
+from fastct.rules.targets import marks
 from tests.kernel import rule_words
 from tests.kernel.rules_random import PROTOCOL_NAMES, RandomRules
 
@@ -47,14 +47,16 @@ def compiles(extension):
 
 
 class RandomRulesets(RandomRules):
-    """Rulesets of a family. ``tables``: those that may be there."""
+    """Rulesets of a family. ``tables``: those that may be there; ``only``: extensions that rules are mostly about."""
 
-    def __init__(self, rng, family, tables=tuple(TABLES), careless=0):
+    def __init__(self, rng, family, tables=tuple(TABLES), careless=0, only=()):
         super().__init__(rng, family, careless)
         self.tables = tables
         self.extension = None
-        self.matches = [each for (_, of), each in sorted(MATCHES.items()) if of == family and compiles(each)]
-        self.targets = [each for (_, of), each in sorted(TARGETS.items()) if of == family and compiles(each)]
+        self.matches, self.targets = (
+            [each for (_, of), each in sorted(registry.items()) if of == family and compiles(each)]
+            for registry in (MATCHES, TARGETS))
+        self.only = [each for each in self.matches + self.targets if each.name in only]
 
     def option(self, option):
         likely = LIKELY.get((self.extension.name, option.name)) or next(
@@ -77,6 +79,11 @@ class RandomRulesets(RandomRules):
         self.extension = extension
         return [flag, extension.name, *(word for option in self.chosen(extension) for word in self.option(option))]
 
+    def _some(self, extensions):
+        """One of some extensions, mostly of those asked for."""
+        wanted = [each for each in extensions if each in self.only]
+        return self.rng.choice(wanted if wanted and self.rng.random() < 0.8 else extensions)
+
     def _maybe(self, chance, *words, inverts=0.2):
         if self.rng.random() >= chance:
             return []
@@ -94,7 +101,7 @@ class RandomRulesets(RandomRules):
     def conditions(self):
         """A protocol and matches."""
         rng = self.rng
-        chosen = rng.choices(self.matches, k=rng.choice((0, 0, 1, 1, 1, 2)))
+        chosen = [self._some(self.matches) for _ in range(rng.choice((0, 0, 1, 1, 1, 2)))]
         asked = [extension.protocols for extension in chosen if extension.protocols]
         if asked:
             words = ["-p", PROTOCOL_NAMES[rng.choice(asked[0])]]
@@ -102,20 +109,20 @@ class RandomRulesets(RandomRules):
             words = self._maybe(0.35, "-p", rng.choice(PROTOCOLS[self.family]))
         return words + [word for extension in chosen for word in self.use(extension, "-m")]
 
-    def verdict(self, chains):
-        """What becomes of a packet that meets a rule; most go on."""
+    def verdict(self, chains, drops):
+        """What becomes of a packet that meets a rule; most go on. ``drops``: whether iptables lets it DROP there."""
         rng = self.rng
         kind = rng.choices(("none", "ACCEPT", "DROP", "RETURN", "QUEUE", "target", "jump", "goto"),
-                           (14, 14, 6, 8, 1, 22, 26 if chains else 0, 8 if chains else 0))[0]
+                           (14, 14, 6 if drops else 0, 8, 1, 22, 26 if chains else 0, 8 if chains else 0))[0]
         if kind == "target":
-            return self.use(rng.choice(self.targets), "-j")
+            return self.use(self._some(self.targets), "-j")
         if kind in ("jump", "goto"):
             return [f"--{kind}", rng.choice(chains)]
         return [] if kind == "none" else ["-j", kind]
 
-    def rule_for(self, chain, chains):
+    def rule_for(self, chain, chains, drops):
         """The words of a rule of a chain, which may jump to ``chains``."""
-        return " ".join([*self.header(chain), *self.conditions(), *self.verdict(chains)])
+        return " ".join([*self.header(chain), *self.conditions(), *self.verdict(chains, drops)])
 
     def ruleset(self, rules=25):
         """A ruleset with about ``rules`` rules."""
@@ -142,7 +149,7 @@ class RandomRulesets(RandomRules):
         for _ in range(rules):
             chain = rng.choice([*TABLES[table.name], *own])
             later = own[own.index(chain) + 1:] if chain in own else own
-            self.add(table.chain(chain), self.rule_for(chain, later))
+            self.add(table.chain(chain), self.rule_for(chain, later, table.name != "nat"))
         for chain in own:
             if chain[0] == "n" and chain != "n00":
                 continue
