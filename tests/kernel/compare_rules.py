@@ -74,15 +74,24 @@ def complete(text, nat):
     return text + blank
 
 
+def spoiled(data, offset):
+    """Whether an ICMP message has a wrong checksum."""
+    begun = data[8:40] + len(data[40:]).to_bytes(4, "big") + b"\0\0\0" + data[6:7] if data[0] >> 4 == 6 else b""
+    return checksum(begun + data[offset:]) != 0
+
+
 def usable(packet):
     """Whether the host's own stack can be made to treat a packet as any other: it cannot send to itself, it fills in
-    the identification where there is none, and it would believe an error that says how large packets may be."""
+    the identification where there is none, drops its own errors with a wrong checksum where there is a nat table, and
+    it would believe an error that says how large packets may be."""
     source, destination = (end in LOCAL for end in ends(packet.data))
     if source and (destination or is_fragment(packet.data) or len(packet.data) < 28):
         return False
     if source and packet.data[0] >> 4 == 4 and packet.data[4:6] == bytes(2):
         return False
     offset = TRANSPORT_OFFSET[packet.data[0] >> 4]
+    if source and packet.label == "ICMP error" and spoiled(packet.data, offset):
+        return False
     return not (destination and packet.data[0] >> 4 == 6 and packet.data[offset:offset + 1] == PACKET_TOO_BIG)
 
 
