@@ -44,7 +44,7 @@ from fastct.conntrack.opts cimport OPT_MAX
 from fastct.conntrack.room cimport ct_gc
 from fastct.conntrack.table cimport table_candidate, table_candidate_beyond, table_prefetch
 from fastct.records cimport packet_row_t
-from fastct.rules.evaluate cimport rules_raw, rules_replay, rules_walk
+from fastct.rules.evaluate cimport rules_raw, rules_replay, rules_sent_here, rules_walk
 from fastct.rules.memory cimport memory_path
 from fastct.rules.compiled cimport NOWHERE, RULE_ACCEPT, path_t, program_t, run_t
 from fastct.wire.bytes cimport load_u16, prefetch_r
@@ -114,6 +114,8 @@ cdef Reason checksum_reason(uint8_t l4proto) noexcept nogil:
 cdef inline bint sums_pass(engine_t* e, packet_t* p) noexcept nogil:
     """False for a packet whose checksum is wrong and matters; it has its kind and reason then."""
     if cython.likely((p.sum | p.ip_sum) < SUM_BAD):
+        return True
+    if e.ruled and rules_sent_here(&e.run, p):
         return True
     if e.checksum == CHECKSUM_AUTO and (p.sum == SUM_OFFLOADED or p.ip_sum == SUM_OFFLOADED):
         stop_verifying(e, p)
@@ -258,8 +260,8 @@ cdef void walk_tables(engine_t* e, packet_t* p, ct_result_t* r) noexcept nogil:
         track(e, p, r)
         ct_out(&e.ct, p, r)
         return
-    no_entry(r, CT_STATE_NONE)
     if program.has_raw and not raw_table(e, p, r):
+        no_entry(r, CT_STATE_NONE)
         return
     track(e, p, r)
     if p.kind == PACKET_TRACK:
@@ -270,6 +272,7 @@ cdef void walk_tables(engine_t* e, packet_t* p, ct_result_t* r) noexcept nogil:
 cdef bint raw_table(engine_t* e, packet_t* p, ct_result_t* r) noexcept nogil:
     """The raw table, and what its CT target gave the packet; False if that is the end of it."""
     cdef run_t* run = &e.run
+    no_entry(r, CT_STATE_INVALID)        # which is what a condition takes it for, until it is tracked
     run.p, run.r, run.program = p, r, e.rules[p.ip_version]
     run.template = e.template
     rules_raw(run, 0)

@@ -28,7 +28,7 @@ class Assembler:
     """Collects the ops of one rule.
 
     Conditions that are always answered alike for a connection come first, so that a rule that is not for it is not asked
-    for more; but none comes before one that keeps state and stood in front of it.
+    for more; but none comes before one that stood in front of it and keeps state, or may want the packet gone.
     """
 
     def __init__(self, family, header):
@@ -64,19 +64,16 @@ class Assembler:
     def test(self, name, *arguments, blob=b"", invert=False, key=None):
         """A condition: the name of an op, up to four numbers, bytes, and the key by which its state is shared."""
         self._narrow_by(name, arguments, invert)
-        op = (OPS[name], arguments, blob, invert, key)
-        if OPS[name].lives or self._stateless < len(self.tests) and self._keeps():
+        op = (OPS[name], arguments, blob, invert, key, len(self.tests))
+        if OPS[name].lives or any(kind.keeps or kind.hotdrops and kind.lives for kind, *_ in self.tests):
             self.tests.append(op)
         else:
             self.tests.insert(self._stateless, op)
             self._stateless += 1
 
-    def _keeps(self):
-        return any(op[0].keeps for op in self.tests)
-
     def effect(self, name, *arguments, blob=b"", key=None):
         """What the rule does to a packet it takes."""
-        self.work = (OPS[name], arguments, blob, False, key)
+        self.work = (OPS[name], arguments, blob, False, key, 0)
 
 
 def _interface(name):

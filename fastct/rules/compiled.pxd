@@ -68,6 +68,7 @@ cdef struct op_t:
     void* state              # its own, or shared by a name; NULL: none
     uint8_t invert
     uint8_t lives
+    uint8_t rank             # place among the conditions of the rule as it is written
 
 cdef struct rule_t:
     uint32_t op              # its conditions
@@ -151,6 +152,8 @@ cdef struct memory_t:
     uint32_t* memo_index
     uint32_t n_paths         # used, the first included
     uint32_t n_memos
+    uint32_t paths_max       # PATHS_MAX and MEMOS_MAX, unless somebody wants less: powers of two; 0: remember nothing
+    uint32_t memos_max
     uint32_t base            # a connection's memo is this and the number here
     uint64_t forgotten       # how often it was full
 
@@ -214,6 +217,7 @@ cdef class OpKind:
     cdef effect_fn effect
     cdef readonly uint8_t lives
     cdef readonly size_t keeps
+    cdef readonly bint hotdrops
 
 cdef class Program:
     cdef program_t g
@@ -224,5 +228,5 @@ cdef class Program:
 
     cdef void* _state(self, size_t size, key) except NULL
 
-cdef OpKind condition(test_fn test, lives lives_=*, size_t keeps=*)
+cdef OpKind condition(test_fn test, lives lives_=*, size_t keeps=*, bint hotdrops=*)
 cdef OpKind effect(effect_fn work, lives lives_=*, size_t keeps=*)

@@ -7,7 +7,7 @@ from libc.string cimport memset
 import numpy as np
 
 from fastct.rules.classify cimport Classifier
-from fastct.rules.memory cimport memory_fold, memory_free, memory_init
+from fastct.rules.memory cimport memory_fold, memory_forget, memory_free, memory_init
 
 HOOK_NUMBERS = {"PREROUTING": HOOK_PREROUTING, "INPUT": HOOK_INPUT, "FORWARD": HOOK_FORWARD, "OUTPUT": HOOK_OUTPUT,
                 "POSTROUTING": HOOK_POSTROUTING}
@@ -24,13 +24,13 @@ VERDICTS = {"CONTINUE": RULE_CONTINUE, "JUMP": RULE_JUMP, "GOTO": RULE_GOTO, "RE
 cdef class OpKind:
     """What a condition or an effect is to the program: a function, and what its answer depends on.
 
-    ``keeps``: bytes of state that it has, all zero in the beginning.
+    ``keeps``: bytes of state that it has, all zero in the beginning. ``hotdrops``: it may want the packet gone.
     """
 
 
-cdef OpKind condition(test_fn test, lives lives_=LIVES_PATH, size_t keeps=0):
+cdef OpKind condition(test_fn test, lives lives_=LIVES_PATH, size_t keeps=0, bint hotdrops=False):
     cdef OpKind kind = OpKind.__new__(OpKind)
-    kind.test, kind.lives, kind.keeps = test, <uint8_t>lives_, keeps
+    kind.test, kind.lives, kind.keeps, kind.hotdrops = test, <uint8_t>lives_, keeps, hotdrops
     return kind
 
 
@@ -56,8 +56,9 @@ cdef class Program:
     chains : list of (first rule, number of rules, policy, index)
         ``policy``: a rule_verdict of a base chain, 0 for a user's own. ``index``: a Classifier, or None.
     rules : list of (first op, number of ops, verdict, op of the effect or None, chain)
-    ops : list of (OpKind, arguments, blob, invert, key)
+    ops : list of (OpKind, arguments, blob, invert, key, rank)
         Up to four numbers below 2^64, bytes. ``key``: None, or what its state is known by, which it shares then.
+        ``rank``: its place in the rule as that is written.
     base : dict
         (hook, table) to the number of a chain.
     names : list of str
@@ -108,9 +109,9 @@ cdef class Program:
         cdef op_t* op
         cdef uint32_t i
         cdef int k
-        for i, (kind, arguments, blob, invert, key) in enumerate(ops):
+        for i, (kind, arguments, blob, invert, key, rank) in enumerate(ops):
             op = &self.g.ops[i]
-            op.test, op.effect, op.lives, op.invert = kind.test, kind.effect, kind.lives, invert
+            op.test, op.effect, op.lives, op.invert, op.rank = kind.test, kind.effect, kind.lives, invert, rank
             for k, argument in enumerate(arguments):
                 op.a[k] = argument
             if blob:
@@ -153,6 +154,18 @@ cdef class Program:
         cdef uint32_t i
         for i, name in enumerate(self.names):
             self.g.deciders[i] = numbers.setdefault(name, len(numbers))
+
+    def remember(self, uint32_t paths, uint32_t memos):
+        """How many paths, and pairs of them, are remembered at most: powers of two; 0 paths: none at all."""
+        if paths > PATHS_MAX or memos > MEMOS_MAX or paths & paths - 1 or memos & memos - 1:
+            raise ValueError(f"expected powers of two up to {PATHS_MAX} and {MEMOS_MAX}, got {paths} and {memos}")
+        memory_forget(&self.g.memory, self.g.counters)
+        self.g.memory.paths_max, self.g.memory.memos_max = paths, memos
+
+    @property
+    def forgotten(self):
+        """How often the memory of paths was full."""
+        return self.g.memory.forgotten
 
     def sync(self):
         """Bring the objects that counters began with up to date."""

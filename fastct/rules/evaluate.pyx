@@ -141,6 +141,21 @@ cdef inline bint holds(run_t* run, const rule_t* rule) noexcept nogil:
     return True
 
 
+cdef bint hotdrop_is_due(run_t* run, const rule_t* rule) noexcept nogil:
+    """Whether a condition that wants the packet gone is asked at all, in the order in which the rule is written.
+
+    What keeps state is not asked again: it held, or stands behind that condition.
+    """
+    cdef const op_t* ops = &run.program.ops[rule.op]
+    cdef uint16_t rank, i
+    run.hotdrop = False
+    for rank in range(rule.ops):
+        for i in range(rule.ops):
+            if ops[i].rank == rank and ops[i].state == NULL and ops[i].test(ops + i, run) == ops[i].invert:
+                return run.hotdrop
+    return False
+
+
 cdef inline bint decide(run_t* run, uint32_t counter, rule_verdict verdict) noexcept nogil:
     """A rule or policy ends the table; False if that ends the packet's way, too.
 
@@ -192,7 +207,7 @@ cdef bint traverse(run_t* run) noexcept nogil:
         number = chain.first + s.at.next
         rule = &g.rules[number]
         if not holds(run, rule):
-            if cython.unlikely(run.hotdrop):
+            if cython.unlikely(run.hotdrop != 0 and hotdrop_is_due(run, rule)):
                 run.p.reason = Reason.rule_hotdrop
                 return decide(run, number, RULE_DROP)
             s.at.next += 1
@@ -245,8 +260,11 @@ cdef void find_routes(run_t* run, uint16_t from_if) noexcept nogil:
     run.from_if = from_if if from_if else run.source.interface
 
 
-cdef inline bint is_local_source(const run_t* run) noexcept nogil:
-    return run.source.type == ROUTE_LOCAL
+cdef bint rules_sent_here(const run_t* run, const packet_t* p) noexcept nogil:
+    """Whether the host itself sends the packet: its checksums are not complete yet, and nobody asks for them."""
+    cdef address_t address
+    packet_address(p, False, &address)
+    return run.routes.has_local and route_find(run.routes, p.ip_version, &address).type == ROUTE_LOCAL
 
 
 cdef inline bint nat_is_due(run_t* run, uint16_t done) noexcept nogil:
@@ -275,7 +293,7 @@ cdef bint call_table(run_t* run, int hook, int table) noexcept nogil:
 
 cdef inline void enter(run_t* run, int hook, int table) noexcept nogil:
     run.hook, run.table = <uint8_t>hook, <uint8_t>table
-    run.in_if = 0 if hook == HOOK_OUTPUT else run.from_if
+    run.in_if = 0 if run.way == WAY_OUTPUT else run.from_if
     run.out_if = run.destination.interface if hook >= HOOK_FORWARD else 0
 
 
@@ -315,7 +333,7 @@ cdef void walk_on(run_t* run) noexcept nogil:
 
 cdef void begin(run_t* run, uint16_t from_if) noexcept nogil:
     find_routes(run, from_if)
-    run.way = WAY_OUTPUT if is_local_source(run) else WAY_FORWARD
+    run.way = WAY_OUTPUT if run.source.type == ROUTE_LOCAL else WAY_FORWARD
     run.step = 0
     run.ttl = time_to_live(run.p)
     run.verdict = RULE_ACCEPT

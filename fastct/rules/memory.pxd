@@ -16,6 +16,7 @@ cdef int memory_init(memory_t* m) except -1
 cdef void memory_free(memory_t* m) noexcept
 cdef void memory_fold(memory_t* m, counters_t* counters) noexcept nogil
 cdef void memory_forget_all(ct_t* ct) noexcept nogil
+cdef void memory_forget(memory_t* m, counters_t* counters) noexcept nogil
 cdef void memory_keep(run_t* run, conn_t* c, int direction) noexcept nogil
 
 

@@ -18,22 +18,18 @@ from fastct.rules.compiled cimport (
     tail_t,
 )
 
-cdef enum:
-    PATH_SLOTS = 2 * PATHS_MAX
-    MEMO_SLOTS = 2 * MEMOS_MAX
-
-
 cdef int memory_init(memory_t* m) except -1:
     """=> ``m.base`` is to be set: beyond all memos that connections may still have."""
     m.paths = <path_t*>calloc(PATHS_MAX, sizeof(path_t))
     m.tails = <tail_t*>calloc(PATHS_MAX, sizeof(tail_t))
     m.memos = <memo_t*>calloc(MEMOS_MAX, sizeof(memo_t))
-    m.path_index = <uint32_t*>calloc(PATH_SLOTS, sizeof(uint32_t))
-    m.memo_index = <uint32_t*>calloc(MEMO_SLOTS, sizeof(uint32_t))
+    m.path_index = <uint32_t*>calloc(2 * PATHS_MAX, sizeof(uint32_t))
+    m.memo_index = <uint32_t*>calloc(2 * MEMOS_MAX, sizeof(uint32_t))
     if m.paths == NULL or m.tails == NULL or m.memos == NULL or m.path_index == NULL or m.memo_index == NULL:
         memory_free(m)
         raise MemoryError
     m.n_paths = m.n_memos = 1
+    m.paths_max, m.memos_max = PATHS_MAX, MEMOS_MAX
     m.base = 1
     return 0
 
@@ -70,18 +66,13 @@ cdef void memory_forget_all(ct_t* ct) noexcept nogil:
         ct.table.conns[slot].memo = 0
 
 
-cdef void forget(run_t* run) noexcept nogil:
-    """Forget all paths: the memory is full."""
-    cdef memory_t* m = &run.program.memory
-    memory_fold(m, run.program.counters)
+cdef void memory_forget(memory_t* m, counters_t* counters) noexcept nogil:
+    """Forget all paths; what they have counted is added to the counters."""
+    memory_fold(m, counters)
     m.base += m.n_memos
-    if m.base > MEMO_BASE_MAX:
-        memory_forget_all(run.ct)
-        m.base = 1
     m.n_paths = m.n_memos = 1
-    memset(m.path_index, 0, PATH_SLOTS * sizeof(uint32_t))
-    memset(m.memo_index, 0, MEMO_SLOTS * sizeof(uint32_t))
-    m.forgotten += 1
+    memset(m.path_index, 0, 2 * m.paths_max * sizeof(uint32_t))
+    memset(m.memo_index, 0, 2 * m.memos_max * sizeof(uint32_t))
 
 
 cdef inline uint64_t mixed(uint64_t h, uint64_t word) noexcept nogil:
@@ -113,14 +104,14 @@ cdef bint same_path(const path_t* a, const path_t* b) noexcept nogil:
 
 cdef uint32_t path_number(memory_t* m, const path_t* path, const tail_t* tail) noexcept nogil:
     """The number of a path, which becomes known by that. NO_PATH: the memory is full."""
-    cdef uint32_t slot = path_hash(path, tail) & (PATH_SLOTS - 1)
+    cdef uint32_t slot = path_hash(path, tail) & (2 * m.paths_max - 1)
     cdef uint32_t at = m.path_index[slot]
     while at:
         if same_path(&m.paths[at], path) and same_tail(path, &m.tails[at], tail):
             return at
-        slot = (slot + 1) & (PATH_SLOTS - 1)
+        slot = (slot + 1) & (2 * m.paths_max - 1)
         at = m.path_index[slot]
-    if m.n_paths == PATHS_MAX:
+    if m.n_paths == m.paths_max:
         return NO_PATH
     at = m.path_index[slot] = m.n_paths
     m.n_paths += 1
@@ -133,14 +124,14 @@ cdef uint32_t path_number(memory_t* m, const path_t* path, const tail_t* tail) n
 
 cdef uint32_t memo_number(memory_t* m, const memo_t* memo) noexcept nogil:
     """The same for a pair of paths."""
-    cdef uint32_t slot = mixed(memo.path[0], memo.path[1]) & (MEMO_SLOTS - 1)
+    cdef uint32_t slot = mixed(memo.path[0], memo.path[1]) & (2 * m.memos_max - 1)
     cdef uint32_t at = m.memo_index[slot]
     while at:
         if m.memos[at].path[0] == memo.path[0] and m.memos[at].path[1] == memo.path[1]:
             return at
-        slot = (slot + 1) & (MEMO_SLOTS - 1)
+        slot = (slot + 1) & (2 * m.memos_max - 1)
         at = m.memo_index[slot]
-    if m.n_memos == MEMOS_MAX:
+    if m.n_memos == m.memos_max:
         return NO_PATH
     at = m.memo_index[slot] = m.n_memos
     m.n_memos += 1
@@ -148,21 +139,31 @@ cdef uint32_t memo_number(memory_t* m, const memo_t* memo) noexcept nogil:
     return at
 
 
-cdef void memory_keep(run_t* run, conn_t* c, int direction) noexcept nogil:
-    """Remember for a connection the path that ``run`` has recorded."""
-    cdef memory_t* m = &run.program.memory
+cdef bint keep(memory_t* m, const run_t* run, conn_t* c, int direction) noexcept nogil:
+    """Remember for a connection the path that ``run`` has recorded; False if there is no room for it."""
     cdef uint32_t at = c.memo - m.base
     cdef memo_t memo
     cdef uint32_t path = path_number(m, &run.path, &run.tail)
     if path == NO_PATH:
-        forget(run)
-        return
+        return False
     memset(&memo, 0, sizeof(memo_t))
     if at < m.n_memos:
         memo = m.memos[at]
     memo.path[direction] = path
     at = memo_number(m, &memo)
     if at == NO_PATH:
-        forget(run)
-        return
+        return False
     c.memo = m.base + at
+    return True
+
+
+cdef void memory_keep(run_t* run, conn_t* c, int direction) noexcept nogil:
+    """Remember for a connection the path that ``run`` has recorded, or, when the memory is full, forget all paths."""
+    cdef memory_t* m = &run.program.memory
+    if not m.paths_max or keep(m, run, c, direction):
+        return
+    memory_forget(m, run.program.counters)
+    m.forgotten += 1
+    if m.base > MEMO_BASE_MAX:
+        memory_forget_all(run.ct)
+        m.base = 1

@@ -7,7 +7,7 @@ from tests.kernel.flows import Flow
 from tests.kernel.observation import Entry
 
 NETLINK_NETFILTER = 12
-CT_NEW, CT_GET = 1 << 8, 1 << 8 | 1
+CT_NEW, CT_GET, CT_DELETE = 1 << 8, 1 << 8 | 1, 1 << 8 | 2
 NLM_F_REQUEST, NLM_F_ACK = 1, 4
 NLMSG_ERROR = 2
 NESTED = 0x8000
@@ -25,11 +25,13 @@ STATES = {
 SCTP = 3
 
 
-def _attr(kind, data):
+def attr(kind, data):
+    """A netlink attribute."""
     return struct.pack("HH", 4 + len(data), kind) + data + bytes(-len(data) % 4)
 
 
-def _attrs(data):
+def attrs(data):
+    """The attributes of a message: kinds and what each holds."""
     at = 0
     while at + 4 <= len(data):
         length, kind = struct.unpack_from("HH", data, at)
@@ -40,31 +42,31 @@ def _attrs(data):
 def _tuple(flow):
     """CTA_TUPLE_ORIG of a ``generator.Flow``."""
     first = 3 if len(flow.src) == 16 else 1
-    addresses = _attr(first, flow.src) + _attr(first + 1, flow.dst)
-    proto = _attr(1, bytes((flow.proto,)))
+    addresses = attr(first, flow.src) + attr(first + 1, flow.dst)
+    proto = attr(1, bytes((flow.proto,)))
     if flow.proto in (ICMP, ICMPV6):
         base = 4 if flow.proto == ICMP else 7
         proto += (
-            _attr(base, flow.id.to_bytes(2, "big"))
-            + _attr(base + 1, bytes((flow.type,)))
-            + _attr(base + 2, bytes((flow.code,)))
+            attr(base, flow.id.to_bytes(2, "big"))
+            + attr(base + 1, bytes((flow.type,)))
+            + attr(base + 2, bytes((flow.code,)))
         )
     elif flow.proto in PORTS:
-        proto += _attr(2, flow.sport.to_bytes(2, "big")) + _attr(3, flow.dport.to_bytes(2, "big"))
-    return _attr(TUPLE_ORIG | NESTED, _attr(1 | NESTED, addresses) + _attr(2 | NESTED, proto))
+        proto += attr(2, flow.sport.to_bytes(2, "big")) + attr(3, flow.dport.to_bytes(2, "big"))
+    return attr(TUPLE_ORIG | NESTED, attr(1 | NESTED, addresses) + attr(2 | NESTED, proto))
 
 
 def _flow(data):
     """The ``generator.Flow`` of a tuple, if its protocol has ports or keys."""
-    addresses, proto = (dict(_attrs(part)) for _, part in list(_attrs(data))[:2])
+    addresses, proto = (dict(attrs(part)) for _, part in list(attrs(data))[:2])
     (_, src), (_, dst) = sorted(addresses.items())
     return Flow(src, dst, proto[1][0], *(int.from_bytes(proto[number], "big") for number in (2, 3)))
 
 
 def _protocol(info):
     """State by name, and SCTP's tags, of a CTA_PROTOINFO."""
-    kind, data = next(_attrs(info))
-    values = dict(_attrs(data))
+    kind, data = next(attrs(info))
+    values = dict(attrs(data))
     tags = tuple(int.from_bytes(values[number], "big") for number in (2, 3)) if kind == SCTP else None
     return STATES[kind][values[1][0]], tags
 
@@ -84,7 +86,7 @@ class Conntrack:
         answer = self._socket.recv(8192)
         if struct.unpack_from("H", answer, 4)[0] == NLMSG_ERROR:  # there is none
             return None
-        return dict(_attrs(answer[20 : struct.unpack_from("I", answer)[0]]))
+        return dict(attrs(answer[20 : struct.unpack_from("I", answer)[0]]))
 
     def mark(self, flow, zone, mark):
         """Mark the entry of a tuple, if there is one."""
@@ -96,11 +98,16 @@ class Conntrack:
         if found is None:
             return None
         counters = tuple(
-            int.from_bytes(value, "big") for direction in COUNTERS for _, value in _attrs(found[direction])
+            int.from_bytes(value, "big") for direction in COUNTERS for _, value in attrs(found[direction])
         )
         state, tags = _protocol(found[PROTOINFO]) if PROTOINFO in found else ("", None)
         status, timeout, mark = (int.from_bytes(found.get(kind, b""), "big") for kind in (STATUS, TIMEOUT, MARK))
         return Entry(state, status, timeout, tags, counters, mark)
+
+    def flush(self):
+        """End every connection."""
+        self._socket.send(struct.pack("IHHII", 20, CT_DELETE, NLM_F_REQUEST | NLM_F_ACK, 1, 0) + bytes(4))
+        self._socket.recv(8192)
 
     def master(self, flow):
         """The ``generator.Flow`` of the entry that expected this one, or None."""

@@ -17,7 +17,9 @@ cdef bint mark_test(const op_t* op, run_t* run) noexcept nogil:
 
 cdef bint connmark_test(const op_t* op, run_t* run) noexcept nogil:
     """a: value, mask"""
-    return run.r.conn != NULL and (connmark(run.ct, run.r.conn) & op.a[1]) == op.a[0]
+    if run.r.conn == NULL:
+        return op.invert                 # no match either way
+    return (connmark(run.ct, run.r.conn) & op.a[1]) == op.a[0]
 
 
 cdef rule_verdict mark_work(const op_t* op, run_t* run) noexcept nogil:

@@ -53,8 +53,8 @@ cdef bint tcp_option_test(const op_t* op, run_t* run) noexcept nogil:
     if not has(run, 20):
         return op.invert
     end = p.l4_off + (p.data[p.l4_off + 12] >> 4) * 4
-    if end > p.cap_len:
-        run.hotdrop |= end > p.len
+    if end < at or end > p.cap_len:
+        run.hotdrop |= end < at or end > p.len
         return op.invert
     while at < end:
         if p.data[at] == op.a[0]:
@@ -70,6 +70,6 @@ OPS = {
     "sport": condition(sport_test),
     "dport": condition(dport_test),
     "tcp_flags": condition(tcp_flags_test, LIVES_FLAGS),
-    "tcp_option": condition(tcp_option_test, LIVES_PACKET),
+    "tcp_option": condition(tcp_option_test, LIVES_PACKET, 0, True),
     "header": condition(header_test),
 }

@@ -1,4 +1,5 @@
 """Effects that decide what becomes of a packet, or how it is tracked."""
+from fastct.conntrack.core cimport CT_STATE_UNTRACKED
 from fastct.rules.compiled cimport RULE_CONTINUE, RULE_REJECT, effect, op_t, rule_verdict, run_t
 
 
@@ -9,6 +10,7 @@ cdef rule_verdict reject_work(const op_t* op, run_t* run) noexcept nogil:
 
 cdef rule_verdict notrack_work(const op_t* op, run_t* run) noexcept nogil:
     run.template.notrack = True
+    run.r.state = CT_STATE_UNTRACKED
     return RULE_CONTINUE
 
 
