@@ -204,6 +204,9 @@ cdef bint traverse(run_t* run) noexcept nogil:
         verdict = <rule_verdict>rule.verdict
         if rule.effect != NOWHERE:
             verdict = g.ops[rule.effect].effect(&g.ops[rule.effect], run)
+        if cython.unlikely(run.hotdrop):         # by a condition that holds all the same
+            run.p.reason = Reason.rule_hotdrop
+            verdict = RULE_DROP
         if verdict >= RULE_ACCEPT:
             return decide(run, number, verdict)
         if verdict == RULE_JUMP:
