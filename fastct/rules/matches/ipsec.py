@@ -85,7 +85,7 @@ class Ah6(Match):
         return f"ah {spi_text(use, 'ahspi')}{length}{' reserved' if 'ahres' in use else ''}"
 
     def compile(self, use, out):
-        extension = Extension6(out, 51, 12)
+        extension = Extension6(out, 51, 12, whole=True)
         extension.word(4, use.get("ahspi", EVERY), "ahspi" in use.inverted)
         if use.get("ahlen"):
             # Four bytes each, but for the first two.

@@ -3,7 +3,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
 from fastct.rules.compiled cimport LIVES_PACKET, condition, dropping, op_t, run_t
-from fastct.rules.ops.reach cimport FIND_BAD, ip6_find, reaches
+from fastct.rules.ops.reach cimport FIND_BAD, extension_size, ip6_find, reaches
 from fastct.wire.bytes cimport load_be16, load_be32, load_u64
 from fastct.wire.ip cimport IPV6_AUTH, IPV6_DSTOPTS, IPV6_FRAGMENT, IPV6_HOPOPTS, IPV6_NONE, IPV6_ROUTING
 from fastct.wire.packet cimport packet_t
@@ -52,7 +52,11 @@ cdef bint extension_test(const op_t* op, run_t* run) noexcept nogil:
         if op.a[3] and at + op.a[1] > p.len:
             run.hotdrop = True
         return False
-    return not op.a[2] or at + (p.data[at + 1] + 1) * 8 <= p.len
+    if op.a[2] and at + extension_size(found, p.data[at + 1]) > p.len:
+        if op.a[3]:
+            run.hotdrop = True
+        return False
+    return True
 
 
 cdef bint extension_byte_test(const op_t* op, run_t* run) noexcept nogil:
@@ -151,6 +155,16 @@ cdef bint segment_test(const op_t* op, run_t* run) noexcept nogil:
 
 # ---- which headers there are
 
+cdef inline int header_bit_of(uint8_t header) noexcept nogil:
+    if header == IPV6_HOPOPTS:
+        return BIT_HOPOPTS
+    if header == IPV6_ROUTING:
+        return BIT_ROUTING
+    if header == IPV6_FRAGMENT:
+        return BIT_FRAGMENT
+    return BIT_AUTH if header == IPV6_AUTH else BIT_DSTOPTS
+
+
 cdef int header_bits(run_t* run) noexcept nogil:
     """The bits of all headers, or -1 if they cannot be told."""
     cdef const packet_t* p = run.p
@@ -168,19 +182,8 @@ cdef int header_bits(run_t* run) noexcept nogil:
             return bits | BIT_ESP
         if at + 2 > p.cap_len:
             return -1
-        size = (p.data[at + 1] + 1) * 8
-        if header == IPV6_HOPOPTS:
-            bits |= BIT_HOPOPTS
-        elif header == IPV6_ROUTING:
-            bits |= BIT_ROUTING
-        elif header == IPV6_DSTOPTS:
-            bits |= BIT_DSTOPTS
-        elif header == IPV6_FRAGMENT:
-            bits |= BIT_FRAGMENT
-            size = 8
-        else:
-            bits |= BIT_AUTH
-            size = (p.data[at + 1] + 2) * 4
+        bits |= header_bit_of(header)
+        size = extension_size(header, p.data[at + 1])
         header = p.data[at]
         at += size
         if at > p.len:

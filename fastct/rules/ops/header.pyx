@@ -5,10 +5,9 @@ from libc.string cimport memcmp
 cimport cython
 
 from fastct.rules.compiled cimport LIVES_PACKET, condition, dropping, op_t, run_t
-from fastct.rules.ops.reach cimport FIND_CUT, ip_protocol
+from fastct.rules.ops.reach cimport FIND_CUT, ip_protocol, vouched
 from fastct.rules.route cimport address_t, packet_address
 from fastct.wire.bytes cimport load_be16
-from fastct.wire.packet cimport PACKET_TRACK
 
 
 cdef bint address_test(const op_t* op, run_t* run, bint destination) noexcept nogil:
@@ -51,7 +50,7 @@ cdef bint destination_range_test(const op_t* op, run_t* run) noexcept nogil:
 cdef bint protocol_test(const op_t* op, run_t* run) noexcept nogil:
     """a: protocol"""
     cdef int protocol
-    if cython.likely(run.p.kind >= PACKET_TRACK):
+    if cython.likely(vouched(run.p)):
         return run.p.l4proto == op.a[0]
     protocol = ip_protocol(run.p)
     if protocol < 0:

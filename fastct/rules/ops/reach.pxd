@@ -3,11 +3,12 @@
 A header that the packet is too short for has it dropped (hotdrop), as Linux does; one that the capture cut does not
 match, inverted or not.
 """
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint8_t, uint32_t
 
 cimport cython
 
 from fastct.rules.compiled cimport run_t
+from fastct.wire.ip cimport IPV6_AUTH, IPV6_FRAGMENT
 from fastct.wire.packet cimport PACKET_TRACK, packet_t
 
 cdef enum find_fault:
@@ -28,9 +29,22 @@ cdef inline bint reaches(run_t* run, uint32_t at, uint32_t size) noexcept nogil:
     return False
 
 
+cdef inline bint vouched(const packet_t* p) noexcept nogil:
+    """Conntrack has found the transport header, and rules find the same: there may be nothing of it, but no header in
+    front of it is cut short."""
+    return p.kind >= PACKET_TRACK and p.l4_off <= p.len
+
+
 cdef inline bint transport_at(const run_t* run, uint32_t* at) noexcept nogil:
     """Where the header is that ``-p`` finds; False for what has none: it is a later fragment, or damaged."""
-    if cython.likely(run.p.kind >= PACKET_TRACK):
+    if cython.likely(vouched(run.p)):
         at[0] = run.p.l4_off
         return True
     return odd_transport(run.p, at)
+
+
+cdef inline uint32_t extension_size(int header, uint8_t length) noexcept nogil:
+    """Bytes of an extension header of IPv6, of which ``length`` is the second."""
+    if header == IPV6_FRAGMENT:
+        return 8
+    return (length + 2) * 4 if header == IPV6_AUTH else (length + 1) * 8

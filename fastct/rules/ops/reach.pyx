@@ -1,5 +1,5 @@
 """Finding headers of packets that conntrack has not vouched for; see ``reach.pxd``."""
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint32_t
 
 from fastct.wire.bytes cimport load_be16
 from fastct.wire.ip cimport IPV6_AUTH, IPV6_DSTOPTS, IPV6_FRAGMENT, IPV6_HOPOPTS, IPV6_ROUTING
@@ -8,12 +8,6 @@ from fastct.wire.packet cimport packet_t
 
 cdef inline bint is_extension(int header) noexcept nogil:
     return header in (IPV6_HOPOPTS, IPV6_ROUTING, IPV6_FRAGMENT, IPV6_AUTH, IPV6_DSTOPTS)
-
-
-cdef inline uint32_t extension_size(int header, uint8_t length) noexcept nogil:
-    if header == IPV6_FRAGMENT:
-        return 8
-    return (length + 2) * 4 if header == IPV6_AUTH else (length + 1) * 8
 
 
 cdef int ip6_find(const packet_t* p, int target, uint32_t* at, uint32_t* fragment) noexcept nogil:
