@@ -153,6 +153,13 @@ cdef inline bint decide(run_t* run, uint32_t counter, rule_verdict verdict) noex
     return verdict == RULE_ACCEPT
 
 
+cdef bint hotdrop(run_t* run, uint32_t number) noexcept nogil:
+    """A condition of a rule wants the packet gone, which says nothing of others of its connection."""
+    spoil(run)
+    run.p.reason = Reason.rule_hotdrop
+    return decide(run, number, RULE_DROP)
+
+
 cdef bint leave(run_t* run) noexcept nogil:
     """The end of a chain, or RETURN: back to the caller; False if there is none."""
     if not run.stack.depth:
@@ -193,8 +200,7 @@ cdef bint traverse(run_t* run) noexcept nogil:
         rule = &g.rules[number]
         if not holds(run, rule):
             if cython.unlikely(run.hotdrop):
-                run.p.reason = Reason.rule_hotdrop
-                return decide(run, number, RULE_DROP)
+                return hotdrop(run, number)
             s.at.next += 1
             continue
         if rule.effect_lives == LIVES_PACKET and run.recording:
@@ -205,8 +211,7 @@ cdef bint traverse(run_t* run) noexcept nogil:
         if rule.effect != NOWHERE:
             verdict = g.ops[rule.effect].effect(&g.ops[rule.effect], run)
         if cython.unlikely(run.hotdrop):         # by a condition that holds all the same
-            run.p.reason = Reason.rule_hotdrop
-            verdict = RULE_DROP
+            return hotdrop(run, number)
         if verdict >= RULE_ACCEPT:
             return decide(run, number, verdict)
         if verdict == RULE_JUMP:

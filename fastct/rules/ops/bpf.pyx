@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastct.rules.compiled cimport LIVES_PACKET, condition, op_t, run_t
 from fastct.wire.bytes cimport load_be16, load_be32
-from fastct.wire.link cimport ETH_P_IP, ETH_P_IPV6, link_delivery
+from fastct.wire.link cimport ETH_P_IP, ETH_P_IPV6, link_delivery, link_source
 
 cdef enum:
     INSTRUCTION = 8          # bytes: code (2), where to jump if true, if false, k (4)
@@ -52,6 +52,8 @@ cdef enum:
     ANCILLARY_PKTTYPE = 4
     ANCILLARY_MARK = 20
     ANCILLARY_XOR_X = 40
+    ETHERNET_HEADER = 14
+    ETHERNET_TYPE = 12
 
 cdef struct machine_t:
     uint32_t a
@@ -59,24 +61,35 @@ cdef struct machine_t:
     uint32_t memory[MEMORY_WORDS]
 
 
+cdef uint32_t link_octet(const run_t* run, uint32_t head, uint32_t at) noexcept nogil:
+    """A byte counted from the link layer's header, as the host sees it: without tags, and in front of what was put
+    together of fragments, too."""
+    if at >= head:
+        return run.p.data[at - head]
+    if at >= ETHERNET_TYPE:
+        return (ETH_P_IP if run.p.ip_version == 4 else ETH_P_IPV6) >> 8 * (ETHERNET_HEADER - 1 - at) & 0xFF
+    return run.frame.data[at]
+
+
 cdef bint bpf_load(const run_t* run, int64_t at, uint32_t size, uint32_t* value) noexcept nogil:
     """Bytes of the packet, or in front of it; False if there are none."""
-    cdef const uint8_t* bytes = run.p.data
+    cdef uint32_t head, i
     if at < LINK:
         return False
     if at < NETWORK:
         at -= LINK
-        if run.frame == NULL or run.p.data < run.frame.data or run.p.data > run.frame.data + run.frame.cap_len:
-            return False                 # in a buffer of its own, without what was in front of it
-        at -= run.p.data - run.frame.data
-    elif at < 0:
-        at -= NETWORK
-        if at > run.p.len:
+        head = ETHERNET_HEADER if link_source(run.frame) != NULL else 0
+        if at + size > head + run.p.cap_len:
             return False
+        value[0] = 0
+        for i in range(size):
+            value[0] = value[0] << 8 | link_octet(run, head, <uint32_t>at + i)
+        return True
+    if at < 0:
+        at -= NETWORK
     if at + size > run.p.cap_len:
         return False
-    bytes += at
-    value[0] = bytes[0] if size == 1 else load_be16(bytes) if size == 2 else load_be32(bytes)
+    value[0] = run.p.data[at] if size == 1 else load_be16(run.p.data + at) if size == 2 else load_be32(run.p.data + at)
     return True
 
 

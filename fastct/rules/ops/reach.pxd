@@ -9,7 +9,7 @@ cimport cython
 
 from fastct.rules.compiled cimport run_t
 from fastct.wire.ip cimport IPV6_AUTH, IPV6_FRAGMENT
-from fastct.wire.packet cimport PACKET_TRACK, packet_t
+from fastct.wire.packet cimport PACKET_ODD, PACKET_TRACK, packet_t
 
 cdef enum find_fault:
     FIND_ABSENT = -1         # no such header
@@ -30,9 +30,8 @@ cdef inline bint reaches(run_t* run, uint32_t at, uint32_t size) noexcept nogil:
 
 
 cdef inline bint vouched(const packet_t* p) noexcept nogil:
-    """Conntrack has found the transport header, and rules find the same: there may be nothing of it, but no header in
-    front of it is cut short."""
-    return p.kind >= PACKET_TRACK and p.l4_off <= p.len
+    """Conntrack has found the transport header, and so do rules, even if there may be nothing of it."""
+    return p.kind >= PACKET_TRACK and p.kind != PACKET_ODD
 
 
 cdef inline bint transport_at(const run_t* run, uint32_t* at) noexcept nogil:
