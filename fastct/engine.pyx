@@ -190,12 +190,10 @@ cdef void track_other(engine_t* e, packet_t* p, ct_result_t* r) noexcept nogil:
             no_entry(r, CT_STATE_INVALID)
     elif p.kind == PACKET_UNTRACKED:
         no_entry(r, CT_STATE_UNTRACKED)
-    elif p.kind == PACKET_ODD:
-        ct_in(&e.ct, p, r)
     elif p.kind == PACKET_CALL:
         ct_call(&e.ct, p, False)
         ct_in_zones(&e.ct, p, r)
-    elif p.kind == PACKET_ZONES:
+    elif p.kind == PACKET_ZONES or p.kind == PACKET_ODD:
         ct_in_zones(&e.ct, p, r)
     elif p.kind == PACKET_CALL_ERROR:
         ct_call(&e.ct, p, True)
