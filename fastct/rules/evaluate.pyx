@@ -54,10 +54,14 @@ from fastct.rules.compiled cimport (
     stack_t,
     tail_t,
 )
+from fastct.rules.ops.reach cimport vouched
 from fastct.rules.route cimport ROUTE_LOCAL, ROUTE_UNICAST, address_t, packet_address, route_find, route_t
 from fastct.wire.bytes cimport load_be16
-from fastct.wire.packet cimport PACKET_INVALID, PACKET_TRACK, PROTO_TCP, packet_t
+from fastct.wire.packet cimport PACKET_TRACK, packet_t
 from fastct.wire.reason cimport Reason
+
+cdef enum:
+    HEADER_MOST = 20         # bytes of the longest that is asked for: TCP's
 
 cdef enum:
     STEP_ROUTE = 0xF0
@@ -226,13 +230,12 @@ cdef bint traverse(run_t* run) noexcept nogil:
 # ---- the way
 
 cdef void fill_fields(run_t* run, const address_t* source, const address_t* destination) noexcept nogil:
-    """What the indexes of chains are asked with. A packet without the whole header that rules may ask for is not for
-    them: Linux drops it at the first rule that does."""
+    """What the indexes of chains are asked with. A packet without a header that rules may ask for is not for them:
+    Linux drops it at the first rule that does."""
     cdef const packet_t* p = run.p
     cdef packet_fields_t* f = &run.fields
-    cdef uint32_t header = 20 if p.l4proto == PROTO_TCP else 8
     run.cursor_chain = NOWHERE
-    run.indexable = p.kind != PACKET_INVALID or p.l4_off + header <= p.cap_len
+    run.indexable = vouched(p) or (p.l4proto and p.l4_off + HEADER_MOST <= p.cap_len)
     f.src, f.dst = <uint32_t>source.lo, <uint32_t>destination.lo
     f.src_hi, f.src_lo, f.dst_hi, f.dst_lo = source.hi, source.lo, destination.hi, destination.lo
     f.sport = f.dport = 0

@@ -12,7 +12,7 @@ from tests.kernel.packet_matches import run
 
 PACKETS = int(os.environ.get("FASTCT_KERNEL_PACKETS", "4000"))
 SEED = int(os.environ.get("FASTCT_KERNEL_SEED", random.randrange(1 << 32)))
-ROUND, RULES = 1000, 30
+ROUND, RULES = 1000, 40         # so many rules that their chain has an index
 REASON = namespace.unavailable() or iptables.unavailable()
 
 pytestmark = [pytest.mark.kernel, pytest.mark.skipif(bool(REASON), reason=REASON or "available")]
