@@ -55,6 +55,7 @@ from fastct.wire.packet cimport (
     PACKET_ICMP_ERROR,
     PACKET_INVALID,
     PACKET_NONE,
+    PACKET_ODD,
     PACKET_TRACK,
     PACKET_UNTRACKED,
     PACKET_ZONES,
@@ -194,7 +195,7 @@ cdef void track_other(engine_t* e, packet_t* p, ct_result_t* r) noexcept nogil:
     elif p.kind == PACKET_CALL:
         ct_call(&e.ct, p, False)
         ct_in_zones(&e.ct, p, r)
-    elif p.kind == PACKET_ZONES:
+    elif p.kind == PACKET_ZONES or p.kind == PACKET_ODD:
         ct_in_zones(&e.ct, p, r)
     elif p.kind == PACKET_CALL_ERROR:
         ct_call(&e.ct, p, True)
@@ -218,7 +219,7 @@ cdef inline void walk(engine_t* e, packet_t* p, const frame_t* frame, ct_result_
     if cython.unlikely(p.kind == PACKET_FRAGMENT):
         assemble(e, p, frame)
     if cython.unlikely(e.ruled and p.kind >= PACKET_INVALID):
-        walk_ruled(e, p, r)
+        walk_ruled(e, p, frame, r)
         return
     track(e, p, r)
     ct_out(&e.ct, p, r)
@@ -226,17 +227,17 @@ cdef inline void walk(engine_t* e, packet_t* p, const frame_t* frame, ct_result_
 
 # ---- with rules
 
-cdef inline void walk_ruled(engine_t* e, packet_t* p, ct_result_t* r) noexcept nogil:
+cdef inline void walk_ruled(engine_t* e, packet_t* p, const frame_t* frame, ct_result_t* r) noexcept nogil:
     """The rest of the walk, through the tables: along a path that is remembered, mostly."""
     cdef program_t* program = e.rules[p.ip_version]
     cdef path_t* path
     if cython.unlikely(p.kind != PACKET_TRACK or program == NULL or program.has_raw):
-        walk_tables(e, p, r)
+        walk_tables(e, p, frame, r)
         return
     ct_in(&e.ct, p, r)
     path = memory_path(program, &e.ct, p, r, e.template.mark, 0)
     if cython.unlikely(path == NULL or not path.plain):
-        e.run.mark = e.template.mark
+        e.run.mark, e.run.frame = e.template.mark, frame
         filter_tracked(e, p, r, path)
         return
     e.taken = path
@@ -248,14 +249,14 @@ cdef inline void walk_ruled(engine_t* e, packet_t* p, ct_result_t* r) noexcept n
         ct_dropped(&e.ct, r)
 
 
-cdef void walk_tables(engine_t* e, packet_t* p, ct_result_t* r) noexcept nogil:
-    """``walk_ruled``, at length."""
+cdef void walk_tables(engine_t* e, packet_t* p, const frame_t* frame, ct_result_t* r) noexcept nogil:
+    """``walk_ruled``, at length. A packet whose IP header the capture cut is no matter of rules."""
     cdef run_t* run = &e.run
     cdef program_t* program = e.rules[p.ip_version]
     cdef path_t* path = NULL
     e.taken = NULL
-    run.mark = e.template.mark
-    if program == NULL:
+    run.mark, run.frame = e.template.mark, frame
+    if program == NULL or p.reason == Reason.ip_header_cut:
         run.verdict, run.decided = RULE_ACCEPT, NOWHERE
         track(e, p, r)
         ct_out(&e.ct, p, r)

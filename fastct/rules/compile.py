@@ -7,12 +7,26 @@ import numpy as np
 from fastct.errors import RuleError
 from fastct.records import CTSTATES
 from fastct.rules.classify import CONDITION_DTYPE, FIELD_NAMES, WORTH, Classifier
+from fastct.rules.compiled import HOOK_NUMBERS, TABLE_NUMBERS, VERDICTS, Program
 from fastct.rules.model import TABLES, Ruleset
 from fastct.rules.names import every, prefix_length
-from fastct.rules.ops import header, limits, tracking, transport, verdicts
-from fastct.rules.compiled import HOOK_NUMBERS, TABLE_NUMBERS, VERDICTS, Program
+from fastct.rules.ops import (
+    bpf,
+    chunks,
+    clock,
+    extension,
+    header,
+    limits,
+    link,
+    payload,
+    routing,
+    tracking,
+    transport,
+    verdicts,
+)
 
-OPS = header.OPS | transport.OPS | tracking.OPS | limits.OPS | verdicts.OPS
+OPS = (header.OPS | transport.OPS | chunks.OPS | extension.OPS | link.OPS | routing.OPS | payload.OPS | bpf.OPS
+       | clock.OPS | tracking.OPS | limits.OPS | verdicts.OPS)
 DEPTH_MAX = 256          # jumps within jumps: STACK_MAX of the program
 LOW = (1 << 64) - 1
 FIELD_NUMBERS = {name: number for number, name in enumerate(FIELD_NAMES)}
@@ -27,14 +41,14 @@ def halves(address, mask):
 class Assembler:
     """Collects the ops of one rule.
 
-    Conditions that are always answered alike for a connection come first, so that a rule that is not for it is not asked
-    for more; but none comes before one that stood in front of it and keeps state, or may want the packet gone.
+    Conditions that are always answered alike for a connection come first, so that a rule that is not for it is not
+    asked for more; but none comes before one that keeps state, or may want the packet gone, and stood in front of it.
     """
 
-    def __init__(self, family, header):
-        self.family, self.header = family, header
+    def __init__(self, family, header, notes):
+        self.family, self.header, self._notes = family, header, notes
         self.tests, self.work, self.fields = [], None, {}
-        self._stateless = 0              # how many tests there are before the first that keeps state
+        self._first = 0                  # where the next condition goes that may come first
 
     def narrow(self, field, intervals):
         """Which values of a field, in intervals with their ends, the rule is for: for the index of its chain."""
@@ -64,16 +78,27 @@ class Assembler:
     def test(self, name, *arguments, blob=b"", invert=False, key=None):
         """A condition: the name of an op, up to four numbers, bytes, and the key by which its state is shared."""
         self._narrow_by(name, arguments, invert)
-        op = (OPS[name], arguments, blob, invert, key, len(self.tests))
-        if OPS[name].lives or any(kind.keeps or kind.hotdrops and kind.lives for kind, *_ in self.tests):
-            self.tests.append(op)
-        else:
-            self.tests.insert(self._stateless, op)
-            self._stateless += 1
+        kind = OPS[name]
+        place = len(self.tests) if kind.lives or kind.drops else self._first
+        self.tests.insert(place, (kind, arguments, blob, invert, key))
+        if kind.keeps or kind.drops:
+            self._first = len(self.tests)
+        elif not kind.lives:
+            self._first += 1
+
+    def constant(self, answer):
+        """A condition whose answer is known by now."""
+        if not answer:
+            self.test("never")
+
+    def note(self, text):
+        """Say what the rules ask for that nobody knows here, once."""
+        if text not in self._notes:
+            self._notes.append(text)
 
     def effect(self, name, *arguments, blob=b"", key=None):
         """What the rule does to a packet it takes."""
-        self.work = (OPS[name], arguments, blob, False, key, 0)
+        self.work = (OPS[name], arguments, blob, False, key)
 
 
 def _interface(name):
@@ -115,7 +140,7 @@ class _Compiler:
     def __init__(self, ruleset):
         self.ruleset = ruleset
         self.ops, self.rules, self.chains, self.base = [], [], [], {}
-        self.names, self.counts, self.policies = [], [], []
+        self.names, self.counts, self.policies, self.notes = [], [], [], []
         self.numbers = {}        # of chains, by (table, chain)
 
     def run(self):
@@ -162,7 +187,7 @@ class _Compiler:
 
     def _rule(self, table, rule):
         """Compile one rule; returns what it says of fields."""
-        out = Assembler(self.ruleset.family, rule.header)
+        out = Assembler(self.ruleset.family, rule.header, self.notes)
         compile_header(rule, out)
         for use in [*rule.matches, *([rule.target] if rule.target else [])]:
             self._extension(use, out, rule)
@@ -186,7 +211,8 @@ def compile_ruleset(ruleset: Ruleset) -> Program:
     compiler.run()
     names = compiler.names + [name for name, _ in compiler.policies]
     counts = compiler.counts + [count for _, count in compiler.policies]
-    return Program(ruleset.family, compiler.chains, compiler.rules, compiler.ops, compiler.base, names, counts)
+    return Program(ruleset.family, compiler.chains, compiler.rules, compiler.ops, compiler.base, names, counts,
+                   notes=compiler.notes)
 
 
 __all__ = ["Assembler", "TABLES", "compile_ruleset", "halves"]

@@ -7,6 +7,7 @@ and memory of paths (``memory.pxd``).
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
+from fastct.capture.frames cimport frame_t
 from fastct.conntrack.core cimport ct_result_t, ct_t, template_t
 from fastct.rules.classify cimport classifier_t, cursor_t, packet_fields_t
 from fastct.rules.route cimport route_t, routes_t
@@ -68,7 +69,6 @@ cdef struct op_t:
     void* state              # its own, or shared by a name; NULL: none
     uint8_t invert
     uint8_t lives
-    uint8_t rank             # place among the conditions of the rule as it is written
 
 cdef struct rule_t:
     uint32_t op              # its conditions
@@ -178,6 +178,7 @@ cdef struct program_t:
 # A packet on its way through the tables.
 cdef struct run_t:
     packet_t* p
+    const frame_t* frame     # that it came in, the last one if it came in fragments
     ct_t* ct
     ct_result_t* r
     program_t* program
@@ -217,16 +218,18 @@ cdef class OpKind:
     cdef effect_fn effect
     cdef readonly uint8_t lives
     cdef readonly size_t keeps
-    cdef readonly bint hotdrops
+    cdef readonly bint drops
 
 cdef class Program:
     cdef program_t g
     cdef readonly list names
+    cdef readonly list notes             # what the rules ask for that nobody knows here
     cdef list _counts
     cdef list _kept
     cdef dict _shared
 
     cdef void* _state(self, size_t size, key) except NULL
 
-cdef OpKind condition(test_fn test, lives lives_=*, size_t keeps=*, bint hotdrops=*)
+cdef OpKind condition(test_fn test, lives lives_=*, size_t keeps=*)
+cdef OpKind dropping(test_fn test, lives lives_=*)
 cdef OpKind effect(effect_fn work, lives lives_=*, size_t keeps=*)

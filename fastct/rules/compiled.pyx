@@ -24,13 +24,20 @@ VERDICTS = {"CONTINUE": RULE_CONTINUE, "JUMP": RULE_JUMP, "GOTO": RULE_GOTO, "RE
 cdef class OpKind:
     """What a condition or an effect is to the program: a function, and what its answer depends on.
 
-    ``keeps``: bytes of state that it has, all zero in the beginning. ``hotdrops``: it may want the packet gone.
+    ``keeps``: bytes of state that it has, all zero in the beginning. ``drops``: it may want the packet gone (hotdrop).
     """
 
 
-cdef OpKind condition(test_fn test, lives lives_=LIVES_PATH, size_t keeps=0, bint hotdrops=False):
+cdef OpKind condition(test_fn test, lives lives_=LIVES_PATH, size_t keeps=0):
     cdef OpKind kind = OpKind.__new__(OpKind)
-    kind.test, kind.lives, kind.keeps, kind.hotdrops = test, <uint8_t>lives_, keeps, hotdrops
+    kind.test, kind.lives, kind.keeps = test, <uint8_t>lives_, keeps
+    return kind
+
+
+cdef OpKind dropping(test_fn test, lives lives_=LIVES_PATH):
+    """A condition that may want the packet gone."""
+    cdef OpKind kind = condition(test, lives_)
+    kind.drops = True
     return kind
 
 
@@ -56,19 +63,19 @@ cdef class Program:
     chains : list of (first rule, number of rules, policy, index)
         ``policy``: a rule_verdict of a base chain, 0 for a user's own. ``index``: a Classifier, or None.
     rules : list of (first op, number of ops, verdict, op of the effect or None, chain)
-    ops : list of (OpKind, arguments, blob, invert, key, rank)
+    ops : list of (OpKind, arguments, blob, invert, key)
         Up to four numbers below 2^64, bytes. ``key``: None, or what its state is known by, which it shares then.
-        ``rank``: its place in the rule as that is written.
     base : dict
         (hook, table) to the number of a chain.
     names : list of str
         Of counters: "filter/INPUT/1", "filter/INPUT/policy".
     counts : list
         Objects with ``packets`` and ``bytes``: what counters begin with, and where ``sync`` puts them.
+    notes : sequence of str
     """
 
     def __cinit__(self, int family, chains, rules, ops, dict base, list names, list counts,
-                  int status_asked=0, bint connmark_asked=True):
+                  int status_asked=0, bint connmark_asked=True, notes=()):
         cdef program_t* g = &self.g
         g.family, g.status_asked, g.connmark_asked = family, status_asked, connmark_asked
         g.n_chains, g.n_rules, g.n_ops, g.n_counters = len(chains), len(rules), len(ops), len(names)
@@ -77,7 +84,7 @@ cdef class Program:
         g.ops = <op_t*>_room(g.n_ops, sizeof(op_t))
         g.counters = <counters_t*>_room(g.n_counters, sizeof(counters_t))
         g.deciders = <uint32_t*>_room(g.n_counters, sizeof(uint32_t))
-        self.names, self._counts = names, counts
+        self.names, self._counts, self.notes = names, counts, list(notes)
         self._kept = []
         self._shared = {}
         memset(g.base, 0xFF, sizeof(g.base))
@@ -109,9 +116,9 @@ cdef class Program:
         cdef op_t* op
         cdef uint32_t i
         cdef int k
-        for i, (kind, arguments, blob, invert, key, rank) in enumerate(ops):
+        for i, (kind, arguments, blob, invert, key) in enumerate(ops):
             op = &self.g.ops[i]
-            op.test, op.effect, op.lives, op.invert, op.rank = kind.test, kind.effect, kind.lives, invert, rank
+            op.test, op.effect, op.lives, op.invert = kind.test, kind.effect, kind.lives, invert
             for k, argument in enumerate(arguments):
                 op.a[k] = argument
             if blob:

@@ -54,10 +54,14 @@ from fastct.rules.compiled cimport (
     stack_t,
     tail_t,
 )
+from fastct.rules.ops.reach cimport vouched
 from fastct.rules.route cimport ROUTE_LOCAL, ROUTE_UNICAST, address_t, packet_address, route_find, route_t
 from fastct.wire.bytes cimport load_be16
-from fastct.wire.packet cimport PACKET_INVALID, PACKET_TRACK, PROTO_TCP, packet_t
+from fastct.wire.packet cimport PACKET_TRACK, packet_t
 from fastct.wire.reason cimport Reason
+
+cdef enum:
+    HEADER_MOST = 20         # bytes of the longest that is asked for: TCP's
 
 cdef enum:
     STEP_ROUTE = 0xF0
@@ -141,21 +145,6 @@ cdef inline bint holds(run_t* run, const rule_t* rule) noexcept nogil:
     return True
 
 
-cdef bint hotdrop_is_due(run_t* run, const rule_t* rule) noexcept nogil:
-    """Whether a condition that wants the packet gone is asked at all, in the order in which the rule is written.
-
-    What keeps state is not asked again: it held, or stands behind that condition.
-    """
-    cdef const op_t* ops = &run.program.ops[rule.op]
-    cdef uint16_t rank, i
-    run.hotdrop = False
-    for rank in range(rule.ops):
-        for i in range(rule.ops):
-            if ops[i].rank == rank and ops[i].state == NULL and ops[i].test(ops + i, run) == ops[i].invert:
-                return run.hotdrop
-    return False
-
-
 cdef inline bint decide(run_t* run, uint32_t counter, rule_verdict verdict) noexcept nogil:
     """A rule or policy ends the table; False if that ends the packet's way, too.
 
@@ -166,6 +155,13 @@ cdef inline bint decide(run_t* run, uint32_t counter, rule_verdict verdict) noex
         run.decided = counter
     run.filtered |= run.table == TABLE_FILTER
     return verdict == RULE_ACCEPT
+
+
+cdef bint hotdrop(run_t* run, uint32_t number) noexcept nogil:
+    """A condition of a rule wants the packet gone, which says nothing of others of its connection."""
+    spoil(run)
+    run.p.reason = Reason.rule_hotdrop
+    return decide(run, number, RULE_DROP)
 
 
 cdef bint leave(run_t* run) noexcept nogil:
@@ -207,9 +203,8 @@ cdef bint traverse(run_t* run) noexcept nogil:
         number = chain.first + s.at.next
         rule = &g.rules[number]
         if not holds(run, rule):
-            if cython.unlikely(run.hotdrop != 0 and hotdrop_is_due(run, rule)):
-                run.p.reason = Reason.rule_hotdrop
-                return decide(run, number, RULE_DROP)
+            if cython.unlikely(run.hotdrop):
+                return hotdrop(run, number)
             s.at.next += 1
             continue
         if rule.effect_lives == LIVES_PACKET and run.recording:
@@ -219,6 +214,8 @@ cdef bint traverse(run_t* run) noexcept nogil:
         verdict = <rule_verdict>rule.verdict
         if rule.effect != NOWHERE:
             verdict = g.ops[rule.effect].effect(&g.ops[rule.effect], run)
+        if cython.unlikely(run.hotdrop):         # by a condition that holds all the same
+            return hotdrop(run, number)
         if verdict >= RULE_ACCEPT:
             return decide(run, number, verdict)
         if verdict == RULE_JUMP:
@@ -233,13 +230,12 @@ cdef bint traverse(run_t* run) noexcept nogil:
 # ---- the way
 
 cdef void fill_fields(run_t* run, const address_t* source, const address_t* destination) noexcept nogil:
-    """What the indexes of chains are asked with. A packet without the whole header that rules may ask for is not for
-    them: Linux drops it at the first rule that does."""
+    """What the indexes of chains are asked with. A packet without a header that rules may ask for is not for them:
+    Linux drops it at the first rule that does."""
     cdef const packet_t* p = run.p
     cdef packet_fields_t* f = &run.fields
-    cdef uint32_t header = 20 if p.l4proto == PROTO_TCP else 8
     run.cursor_chain = NOWHERE
-    run.indexable = p.kind != PACKET_INVALID or p.l4_off + header <= p.cap_len
+    run.indexable = vouched(p) or (p.l4proto and p.l4_off + HEADER_MOST <= p.cap_len)
     f.src, f.dst = <uint32_t>source.lo, <uint32_t>destination.lo
     f.src_hi, f.src_lo, f.dst_hi, f.dst_lo = source.hi, source.lo, destination.hi, destination.lo
     f.sport = f.dport = 0

@@ -22,8 +22,12 @@ cdef enum:
     EXT_BAD = -1        # the walk fails: no transport protocol
 
 cdef enum:
+    IPV6_HOPOPTS = 0
+    IPV6_ROUTING = 43
     IPV6_FRAGMENT = 44
     IPV6_AUTH = 51
+    IPV6_NONE = 59
+    IPV6_DSTOPTS = 60
 
 cdef void header_missing(packet_t* p, bint on_wire) noexcept nogil
 cdef int ip6_parse(packet_t* p, const wire_opts_t* opts, uint32_t cap_left, uint32_t wire_left) noexcept nogil

@@ -17,10 +17,6 @@ from fastct.wire.packet cimport (
 from fastct.wire.reason cimport Reason
 
 cdef enum:
-    IPV6_HOPOPTS = 0
-    IPV6_ROUTING = 43
-    IPV6_NONE = 59
-    IPV6_DSTOPTS = 60
     HOP_OPTIONS_MAX = 8     # Linux' default limit of options in a hop-by-hop header
     HOP_PADDING_MAX = 7     # more consecutive padding is refused
 

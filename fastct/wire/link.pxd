@@ -1,5 +1,6 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
+from fastct.capture.frames cimport frame_t
 from fastct.wire.bytes cimport load_be16
 
 # Where the network layer starts, or why it does not.
@@ -7,12 +8,20 @@ cdef enum:
     LINK_NOT_IP = 0
     LINK_CUT = -1
 
+# To whom a frame was sent, by Linux' numbers.
+cdef enum:
+    LINK_HOST
+    LINK_BROADCAST
+    LINK_MULTICAST
+
 cdef enum:
     LINKTYPE_ETHERNET = 1
     ETH_P_IP = 0x0800
     ETH_P_IPV6 = 0x86DD
 
 cdef int link_other(const uint8_t* frame, uint32_t cap_len, uint16_t linktype, uint32_t* offset) noexcept nogil
+cdef const uint8_t* link_source(const frame_t* frame) noexcept nogil
+cdef uint8_t link_delivery(const frame_t* frame) noexcept nogil
 
 
 cdef inline int link_network(const uint8_t* frame, uint32_t cap_len, uint16_t linktype,

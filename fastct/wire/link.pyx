@@ -4,7 +4,9 @@ Ethernet with any number of VLAN tags (802.1Q, 802.1ad, the older QinQ types), M
 of its stack, Linux cooked v1 and v2, BSD null and loop, PPP, and bare IP. Tunnels are not opened.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.string cimport memcmp
 
+from fastct.capture.frames cimport frame_t
 from fastct.wire.bytes cimport load_be16, load_be32, load_u32
 
 cdef enum:
@@ -19,6 +21,13 @@ cdef enum:
     LINKTYPE_IPV4 = 228
     LINKTYPE_IPV6 = 229
     LINKTYPE_LINUX_SLL2 = 276
+
+cdef enum:
+    ARPHRD_ETHER = 1
+    MAC = 6
+    ETHERNET_HEADER = 14
+    SLL_HEADER = 16
+    SLL2_HEADER = 20
 
 cdef enum:
     ETH_P_8021Q = 0x8100
@@ -136,3 +145,33 @@ cdef int link_other(const uint8_t* frame, uint32_t cap_len, uint16_t linktype, u
     if linktype in (LINKTYPE_RAW, LINKTYPE_RAW_12, LINKTYPE_RAW_14):
         return nibble(frame, cap_len, 0)
     return LINK_NOT_IP
+
+
+# ---- what else a frame says
+
+cdef const uint8_t* link_source(const frame_t* frame) noexcept nogil:
+    """The Ethernet address of who sent a frame, or NULL."""
+    cdef const uint8_t* data = frame.data
+    if frame.linktype == LINKTYPE_ETHERNET:
+        return data + MAC if frame.cap_len >= ETHERNET_HEADER else NULL
+    if frame.linktype == LINKTYPE_LINUX_SLL:
+        if frame.cap_len >= SLL_HEADER and load_be16(data + 2) == ARPHRD_ETHER and load_be16(data + 4) == MAC:
+            return data + 6
+    elif frame.linktype == LINKTYPE_LINUX_SLL2:
+        if frame.cap_len >= SLL2_HEADER and load_be16(data + 8) == ARPHRD_ETHER and data[11] == MAC:
+            return data + 12
+    return NULL
+
+
+cdef uint8_t link_delivery(const frame_t* frame) noexcept nogil:
+    """To whom a frame was sent, by Linux' numbers (PACKET_*). One to somebody else does not reach the IP layer, so what
+    is to one host is to this one."""
+    cdef const uint8_t* data = frame.data
+    cdef uint16_t said = LINK_HOST
+    if frame.linktype == LINKTYPE_LINUX_SLL and frame.cap_len >= SLL_HEADER:
+        said = load_be16(data)
+    elif frame.linktype == LINKTYPE_LINUX_SLL2 and frame.cap_len >= SLL2_HEADER:
+        said = data[10]
+    elif frame.linktype == LINKTYPE_ETHERNET and frame.cap_len >= ETHERNET_HEADER and data[0] & 1:
+        said = LINK_BROADCAST if memcmp(data, b"\xFF\xFF\xFF\xFF\xFF\xFF", MAC) == 0 else LINK_MULTICAST
+    return said if said == LINK_BROADCAST or said == LINK_MULTICAST else LINK_HOST

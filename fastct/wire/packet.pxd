@@ -42,6 +42,7 @@ cdef enum packet_kind:
     PACKET_CALL        # as PACKET_TRACK, but the tuple's source id is to be found: GRE version 1
     PACKET_CALL_ERROR  # as PACKET_ICMP_ERROR, about such a packet
     PACKET_ZONES       # as PACKET_TRACK, in one zone or the other, as its connection has it
+    PACKET_ODD         # as PACKET_TRACK, but it ends within a header in front of the transport header: rules see that
 
 cdef enum packet_sum:
     SUM_UNKNOWN        # not looked at: cut, absent, or verification is off

@@ -14,6 +14,7 @@ from fastct.wire.packet cimport (
     PACKET_CALL_ERROR,
     PACKET_ICMP_ERROR,
     PACKET_INVALID,
+    PACKET_ODD,
     PACKET_UNTRACKED,
     PROTO_GRE,
     PROTO_ICMP,
@@ -313,4 +314,6 @@ cdef void transport_other(packet_t* p, const wire_opts_t* opts, uint8_t proto) n
     elif proto == PROTO_GRE:
         parse_gre(p, opts)
     else:
+        if p.l4_off > p.len:
+            p.kind = PACKET_ODD
         tuple_ports(p, p.data, p.ip_version, proto, 0, 0, opts)

@@ -105,6 +105,12 @@ class Addrtype(Match):
         parts += [f"limit-{way}" for way in ("in", "out") if f"limit-iface-{way}" in use]
         return " ".join(parts)
 
+    def compile(self, use, out):
+        limited = next((number for number, way in enumerate(("in", "out"), 1) if f"limit-iface-{way}" in use), 0)
+        for name, op in (("src-type", "source_type"), ("dst-type", "destination_type")):
+            if name in use:
+                out.test(op, use.get(name), limited, invert=name in use.inverted)
+
 
 @dataclass(frozen=True)
 class HostRange(Kind):
@@ -143,6 +149,12 @@ class Iprange(Match):
                         for option, label in zip(self.options, ("source", "destination"), strict=True)
                         if option.name in use)
 
+    def compile(self, use, out):
+        for name, op in (("src-range", "source_range"), ("dst-range", "destination_range")):
+            if name in use:
+                ends = (half for end in use.get(name) for half in divmod(end, 1 << 64))
+                out.test(op, *ends, invert=name in use.inverted)
+
 
 class Realm(Match):
     name, families, hooks = "realm", (4,), ("INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
@@ -150,6 +162,10 @@ class Realm(Match):
 
     def show(self, use, numeric):
         return f"{use.bang('realm', '! ')}realm {self.options[0].kind.text(use.get('realm'), numeric)}"
+
+    def compile(self, use, out):
+        out.note("realm: every route is of number 0")
+        out.constant((use.get("realm")[0] == 0) != ("realm" in use.inverted))
 
 
 class Devgroup(Match):
@@ -166,6 +182,11 @@ class Devgroup(Match):
     def show(self, use, numeric):
         return " ".join(f"{use.bang(option.name, '! ')}{option.name} {option.kind.text(use.get(option.name), numeric)}"
                         for option in self.options if option.name in use)
+
+    def compile(self, use, out):
+        out.note("devgroup: every interface is of number 0")
+        for name, (value, mask) in use.values.items():
+            out.constant((value & mask == 0) != (name in use.inverted))
 
 
 class Physdev(Match):
@@ -188,6 +209,10 @@ class Physdev(Match):
     def show(self, use, numeric):
         return " ".join(["PHYSDEV match", *self.save(use)])
 
+    def compile(self, use, out):
+        out.note("physdev: no packet comes over a bridge")
+        out.constant(set(use.values) == use.inverted)
+
 
 class Rpfilter(Match):
     name, tables, hooks = "rpfilter", ("raw", "mangle"), ("PREROUTING",)
@@ -195,3 +220,6 @@ class Rpfilter(Match):
 
     def show(self, use, numeric):
         return " ".join(["rpfilter", *(option.name for option in self.options if option.name in use)])
+
+    def compile(self, use, out):
+        out.test("rpfilter", ("loose" in use) | ("accept-local" in use) << 1, invert="invert" in use)

@@ -1,5 +1,6 @@
 """The match by a program of the classic packet filter."""
 import re
+import struct
 
 from fastct.rules.extension import Match, Option
 from fastct.rules.kinds import Kind, Text
@@ -9,6 +10,7 @@ LENGTH_MAX = 64
 MEMORY_WORDS = 16
 ANCILLARY = 0xFFFFF000      # loads from here on ask for something that is not in the packet
 ANCILLARY_MAX = 0xFFFFF000 + 64
+KNOWN = {0, 4, 20, 36, 40}   # of those: protocol, type, mark; the processor, which is 0; A exclusive or X
 INSTRUCTION = re.compile(r"\s*(\d+)\s+(\d+)\s+(\d+)\s+(\d+)")
 
 # Codes that the kernel takes: loads, stores, arithmetic with K and X, jumps, returns, moves between A and X.
@@ -108,3 +110,9 @@ class Bpf(Match):
 
     def show(self, use, numeric):
         return "match bpf " + ",".join(" ".join(map(str, instruction)) for instruction in use.get("bytecode")) + "\0"
+
+    def compile(self, use, out):
+        program = use.get("bytecode")
+        if any(code in ABSOLUTE and k >= ANCILLARY and k - ANCILLARY not in KNOWN for code, _, _, k in program):
+            out.note("bpf: of what is not in the packet, only protocol, type and mark are known")
+        out.test("bpf", blob=b"".join(struct.pack(">HBBI", *instruction) for instruction in program))

@@ -179,3 +179,9 @@ class Time(Match):
         parts += [] if "kerneltz" in use else ["UTC"]
         parts += ["contiguous"] if "contiguous" in use else []
         return " ".join(parts)
+
+    def compile(self, use, out):
+        if "kerneltz" in use:
+            out.note("time: the kernel's time zone is UTC")
+        out.test("time", *(use.get(f"{what}start") | use.get(f"{what}stop") << 32 for what in ("time", "date")),
+                 use.get("weekdays") | ("contiguous" in use) << 8, use.get("monthdays"))

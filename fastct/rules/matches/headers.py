@@ -6,10 +6,11 @@ from fastct.rules import names
 from fastct.rules.extension import Match, Option
 from fastct.rules.kinds import Kind, Number, NumberRange, number
 from fastct.rules.matches.address import HostMask
-from fastct.rules.matches.ipsec import EVERY, spi_text
+from fastct.rules.matches.ipsec import EVERY, Extension6, spi_text
 from fastct.rules.words import Failure
 
 LIST_MAX = 16
+ANY_LENGTH = 0xFF       # of an option
 # Headers by the bit of the mask, the highest first: number, long and short name.
 HEADERS = ((0x80, 0, "hop-by-hop", "hop"), (0x40, 60, "ipv6-opts", "dst"), (0x20, 43, "ipv6-route", "route"),
            (0x10, 44, "ipv6-frag", "frag"), (0x08, 51, "ah", "auth"), (0x04, 50, "esp", "esp"),
@@ -57,7 +58,8 @@ class HeaderOptions(Kind):
 
 
 class _Options(Match):
-    """A header of options."""
+    """A header of options; ``header``: its number."""
+    header = 0
 
     def show(self, use, numeric):
         length, options = (option.name for option in self.options)
@@ -65,14 +67,24 @@ class _Options(Match):
         parts += [f"opts {self.options[1].kind.write(use.get(options))[0]}"] if options in use else []
         return " ".join(filter(None, parts))
 
+    def compile(self, use, out):
+        length, options = (option.name for option in self.options)
+        extension = Extension6(out, self.header, 2, whole=True)
+        if length in use:
+            extension.length(use.get(length), length in use.inverted)
+        if options in use:
+            pairs = ((kind, ANY_LENGTH if size is None else size) for kind, size in use.get(options))
+            blob = bytes(octet for pair in pairs for octet in pair)
+            out.test("extension_options", self.header, len(blob) // 2, blob=blob)
+
 
 class Hbh(_Options):
-    name, families = "hbh", (6,)
+    name, families, header = "hbh", (6,), 0
     options = (Option("hbh-len", Number(), invert=True), Option("hbh-opts", HeaderOptions("PAD0 has not got length")))
 
 
 class Dst(_Options):
-    name, families = "dst", (6,)
+    name, families, header = "dst", (6,), 60
     options = (Option("dst-len", Number(), invert=True), Option("dst-opts", HeaderOptions("PAD0 hasn't got length")))
 
 
@@ -83,6 +95,7 @@ class Frag(Match):
         Option("fragfirst"), Option("fragmore", excludes=("fraglast",)), Option("fraglast", excludes=("fragmore",)),
     )
     unwritten = {"fragid": EVERY}
+    bits = (("fragres", 0x00FF0006, 0), ("fragfirst", 0xFFF8, 0), ("fragmore", 1, 1), ("fraglast", 1, 0))
     labels = {"fragres": "reserved", "fragfirst": "first", "fragmore": "more", "fraglast": "last"}
 
     def finish(self, use, rule):
@@ -92,6 +105,14 @@ class Frag(Match):
     def show(self, use, numeric):
         texts = [equal_text(use, "fraglen", "length"), *(label for name, label in self.labels.items() if name in use)]
         return " ".join(["frag", spi_text(use, "fragid", "id"), *filter(None, texts)])
+
+    def compile(self, use, out):
+        # The kernel does not look at the length.
+        extension = Extension6(out, 44, 8)
+        extension.word(4, use.get("fragid", EVERY), "fragid" in use.inverted)
+        for name, mask, value in self.bits:
+            if name in use:
+                extension.bits(0, mask, value)
 
 
 class AddressList(Kind):
@@ -143,6 +164,21 @@ class Rt(Match):
         parts += ["0-not-strict"] if "rt-0-not-strict" in use else []
         return " ".join(filter(None, parts))
 
+    def compile(self, use, out):
+        extension = Extension6(out, 43, 4, whole=True)
+        for name, place in (("rt-segsleft", 3), ("rt-type", 2)):
+            if name in use:
+                low, high = use.get(name) if name == "rt-segsleft" else (use.get(name),) * 2
+                extension.byte(place, (low, high), name in use.inverted)
+        if "rt-len" in use:
+            extension.length(use.get("rt-len"), "rt-len" in use.inverted)
+        if "rt-0-res" in use:
+            extension.bits(4, 0xFFFFFFFF, 0)
+        if "rt-0-addrs" in use:
+            addresses = use.get("rt-0-addrs")
+            out.test("routing_addresses", len(addresses), "rt-0-not-strict" in use,
+                     blob=b"".join(address.to_bytes(16, "big") for address in addresses))
+
 
 class HeaderNames(Kind):
     """``HEADER[,HEADER…]`` by name or number: bits."""
@@ -184,10 +220,14 @@ class Ipv6header(Match):
         text = f"0x{use.get('header'):02X}" if numeric else headers_text(use.get("header"))
         return f"ipv6header flags:{use.bang('header')}{text}{' soft' if 'soft' in use else ''}"
 
+    def compile(self, use, out):
+        out.test("headers", use.get("header"), "soft" in use, bool(use.inverted))
+
 
 class Srh(Match):
     """Equal, greater and less of a field share one number in iptables: the last given."""
     name, families = "srh", (6,)
+    places = {"srh-next-hdr": 0, "srh-hdr-len": 1, "srh-segs-left": 3, "srh-last-entry": 4}     # in the header
     options = (
         Option("srh-next-hdr", Number(8), invert=True),
         *(Option(f"srh-{field}-{test}", Number(8), invert=True) for field in COMPARED for test in ("eq", "gt", "lt")),
@@ -211,6 +251,31 @@ class Srh(Match):
                 parts.append(f"{name}{gap}{text}")
         return " ".join(parts)
 
+    def compile(self, use, out):
+        extension = Extension6(out, 43, 8, whole=True, drops=False)
+        extension.byte(2, (4, 4))
+        out.test("segments")
+        for option in self.options[:-len(SEGMENTS)]:
+            if option.name in use:
+                value, invert = use.get(option.name), option.name in use.inverted
+                if option.name == "srh-tag":
+                    swapped = int.from_bytes(value.to_bytes(2, "little"), "big")        # as x86 reads it
+                    out.test("extension_half", 43, 6, swapped, swapped, invert=invert)
+                else:
+                    self._compare(extension, option.name, value, invert, out)
+        for place, field in enumerate(SEGMENTS):
+            if f"srh-{field}" in use:
+                network = use.get(f"srh-{field}")
+                out.test("segment", place, invert=f"srh-{field}" in use.inverted,
+                         blob=network.address.to_bytes(16, "big") + network.mask.to_bytes(16, "big"))
+
+    def _compare(self, extension, name, value, invert, out):
+        ends = {"gt": (value + 1, 0xFF), "lt": (0, value - 1)}.get(name[-2:], (value, value))
+        if ends[0] > ends[1]:
+            out.constant(invert)
+        else:
+            extension.byte(self.places[name.removesuffix(name[-3:]) if name[-3] == "-" else name], ends, invert)
+
 
 class Eui64(Match):
     name, families, hooks = "eui64", (6,), ("PREROUTING", "INPUT", "FORWARD")
@@ -218,3 +283,6 @@ class Eui64(Match):
 
     def show(self, use, numeric):
         return "eui64 "
+
+    def compile(self, use, out):
+        out.test("eui64")

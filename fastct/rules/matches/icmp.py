@@ -92,6 +92,7 @@ class IcmpType(Kind):
 class _Icmp(Match):
     label = ""          # before a type by number
     named_label = ""    # before its name
+    family_any = False  # whether type 255 is any
 
     def show(self, use, numeric):
         option, = self.options
@@ -103,9 +104,17 @@ class _Icmp(Match):
         code = "" if (low, high) == (0, 255) else f" code {low}" if low == high else f" codes {low}-{high}"
         return f"{self.label}{' ' + bang if bang else ''}type {kind}{code}"
 
+    def compile(self, use, out):
+        option, = self.options
+        out.test("header", 8)
+        if use.get(option.name)[0] == ANY[0] and self.family_any:
+            out.constant(not use.inverted)
+        else:
+            out.test("type", *use.get(option.name), invert=bool(use.inverted))
+
 
 class Icmp(_Icmp):
-    name, families, protocols = "icmp", (4,), (1,)
+    name, families, protocols, family_any = "icmp", (4,), (1,), True
     label = named_label = "icmp"
     options = (Option("icmp-type", IcmpType("ICMP", ICMP), invert=True, needed=True),)
 
@@ -158,3 +167,7 @@ class Mh(Match):
             return "mh"
         ends = [str(end) if numeric or end >= len(MOBILITY) else MOBILITY[end][0] for end in use.get("mh-type")]
         return f"mh {use.bang('mh-type')}{':'.join(dict.fromkeys(ends))}"
+
+    def compile(self, use, out):
+        out.test("live_header", 6)
+        out.test("mobility", *use.get("mh-type", (0, 255)), invert=bool(use.inverted))

@@ -10,6 +10,8 @@ TOS_NAMES = (("Minimize-Delay", 0x10), ("Maximize-Throughput", 0x08), ("Maximize
 TOS_MASK = 0x3F     # of a name
 DSCP_CLASSES = ({"BE": 0, "EF": 0x2E} | {f"CS{n}": n << 3 for n in range(8)}
                 | {f"AF{n}{drop}": n << 3 | drop << 1 for n in range(1, 5) for drop in range(1, 4)})
+ECN_BITS = 2        # of the byte, below the DSCP
+TCP_ECE, TCP_CWR = 0x40, 0x80
 # Kinds of packets of the link layer, by number, and another name.
 PACKET_TYPES = ("unicast", "broadcast", "multicast", "otherhost")
 PACKET_ALIASES = {"host": "unicast"}
@@ -40,6 +42,14 @@ class _Hops(Match):
         sign = "!=" if name in use.inverted else self.signs[name[-2:]]
         return f"{self.label} match {self.label} {sign} {value}"
 
+    def compile(self, use, out):
+        (name, value), = use.values.items()
+        low, high = {"eq": (value, value), "lt": (0, value - 1), "gt": (value + 1, 0xFF)}[name[-2:]]
+        if low > high:
+            out.constant(False)
+        else:
+            out.test("ttl", low, high, invert=bool(use.inverted))
+
 
 def _hops_options(prefix):
     names = lower, greater, equal = f"{prefix}-lt", f"{prefix}-gt", f"{prefix}-eq"
@@ -66,6 +76,9 @@ class Length(Match):
     def show(self, use, numeric):
         return f"length {use.bang('length')}{range_text(use.get('length'))}"
 
+    def compile(self, use, out):
+        out.test("length", *use.get("length"), invert="length" in use.inverted)
+
 
 class Tcpmss(Match):
     name, protocols = "tcpmss", (6,)
@@ -78,6 +91,9 @@ class Tcpmss(Match):
 
     def show(self, use, numeric):
         return f"tcpmss match {use.bang('mss')}{range_text(use.get('mss'))}"
+
+    def compile(self, use, out):
+        out.test("tcpmss", *use.get("mss"), invert="mss" in use.inverted)
 
 
 class TosMask(Kind):
@@ -110,6 +126,9 @@ class Tos(Match):
         name = next((f" {name}" for name, bits in TOS_NAMES if named and bits == value), f"0x{value:02x}/0x{mask:02x}")
         return f"tos match{use.bang('tos')}{name}"
 
+    def compile(self, use, out):
+        out.test("tos", *use.get("tos"), invert="tos" in use.inverted)
+
 
 class DscpClass(Kind):
     """The name of a class, as its number."""
@@ -140,6 +159,9 @@ class Dscp(Match):
     def show(self, use, numeric):
         return f"DSCP match {use.bang('dscp')}0x{use.get('dscp'):02x}"
 
+    def compile(self, use, out):
+        out.test("tos", use.get("dscp") << ECN_BITS, 0xFF >> ECN_BITS << ECN_BITS, invert="dscp" in use.inverted)
+
 
 class Ecn(Match):
     name = "ecn"
@@ -162,6 +184,13 @@ class Ecn(Match):
         if "ecn-ip-ect" in use:
             parts.append(f"{use.bang('ecn-ip-ect')}ECT={use.get('ecn-ip-ect')}")
         return " ".join(parts)
+
+    def compile(self, use, out):
+        if "ecn-ip-ect" in use:
+            out.test("tos", use.get("ecn-ip-ect"), 0xFF >> 8 - ECN_BITS, invert="ecn-ip-ect" in use.inverted)
+        for name, flag in (("ecn-tcp-ece", TCP_ECE), ("ecn-tcp-cwr", TCP_CWR)):
+            if name in use:
+                out.test("tcp_bits", flag, flag, invert=name in use.inverted)
 
 
 class MarkMatch(Match):
@@ -196,6 +225,9 @@ class Pkttype(Match):
     def show(self, use, numeric):
         return f"PKTTYPE {use.bang('pkt-type')}= {PACKET_TYPES[use.get('pkt-type')]}"
 
+    def compile(self, use, out):
+        out.test("delivery", use.get("pkt-type"), invert="pkt-type" in use.inverted)
+
 
 class Mac(Kind):
     """An Ethernet address: a number of 48 bits."""
@@ -217,6 +249,9 @@ class MacSource(Match):
     def show(self, use, numeric):
         return f"MAC {use.bang('mac-source', '! ')}{use.get('mac-source').to_bytes(6, 'big').hex(':')}"
 
+    def compile(self, use, out):
+        out.test("mac", blob=use.get("mac-source").to_bytes(6, "big"), invert="mac-source" in use.inverted)
+
 
 class Cpu(Match):
     name = "cpu"
@@ -224,3 +259,7 @@ class Cpu(Match):
 
     def show(self, use, numeric):
         return f"cpu {use.bang('cpu', '! ')}{use.get('cpu')}"
+
+    def compile(self, use, out):
+        out.note("cpu: every packet is on number 0")
+        out.constant((use.get("cpu") == 0) != ("cpu" in use.inverted))

@@ -116,3 +116,26 @@ class String(Match):
         parts += [f"FROM {use.get('from')}"] if use.get("from") else []
         parts += [f"TO {use.get('to')}"] if use.get("to") != PLACE_MAX else []
         return " ".join(parts + (["ICASE"] if "icase" in use else []))
+
+    def compile(self, use, out):
+        folded = bytes(map(_upper, range(256))) if "icase" in use else bytes(range(256))
+        text = use.get("string").translate(folded)
+        out.test("string", use.get("from"), use.get("to"), len(text), blob=text + _repeats(text) + folded,
+                 invert="string" in use.inverted)
+
+
+def _upper(octet):
+    """A byte in capitals as the kernel has them: those of Latin-1, two that are none among them."""
+    small = octet in range(ord("a"), ord("z") + 1) or (octet >= 0xDF and octet != 0xF7)
+    return octet - 0x20 if small else octet
+
+
+def _repeats(text):
+    """For each beginning of a text, how long an end of it is that the text begins with, too."""
+    repeats, alike = bytearray(len(text)), 0
+    for place in range(1, len(text)):
+        while alike and text[alike] != text[place]:
+            alike = repeats[alike - 1]
+        alike += text[alike] == text[place]
+        repeats[place] = alike
+    return bytes(repeats)

@@ -101,3 +101,7 @@ class Policy(Match):
         for place, element in enumerate(elements):
             words += [*([f"[{place}]"] if len(elements) > 1 else []), *self._words(element, "", numeric)]
         return " ".join(words)
+
+    def compile(self, use, out):
+        out.note("policy: no packet comes from or goes to IPsec")
+        out.constant(use.get("pol") == "none")

@@ -12,6 +12,7 @@ DCCP_TYPES = ("REQUEST", "RESPONSE", "DATA", "ACK", "DATAACK", "CLOSEREQ", "CLOS
               "INVALID")
 ANY_PORT = (0, 0xFFFF)
 DCCP_INVALID = 0xFC00       # the types from 10 on
+LIVE = "live_"              # conditions on a header that conntrack does not look at
 
 
 def _flags(text):
@@ -80,6 +81,7 @@ def port_options(kind, again=""):
 class Ports(Match):
     """A match that has --sport and --dport. ``header``: bytes that there must be of it."""
     header = 8
+    live = ""
 
     def show(self, use, numeric):
         ends = (ports_text(use, f"{end}port", f"{end}pt", numeric, self.name) for end in "sd")
@@ -90,10 +92,10 @@ class Ports(Match):
         return ()
 
     def compile(self, use, out):
-        out.test("header", self.header)
+        out.test(f"{self.live}header", self.header)
         for name in ("sport", "dport"):
             if name in use:
-                out.test(name, *use.get(name), invert=name in use.inverted)
+                out.test(f"{self.live}{name}", *use.get(name), invert=name in use.inverted)
 
 
 class _PlainPorts(Ports):
@@ -172,7 +174,7 @@ class DccpTypes(Kind):
 
 
 class Dccp(Ports):
-    name, protocols = "dccp", (33,)
+    name, protocols, header, live = "dccp", (33,), 12, LIVE
     options = (
         *port_options(ServiceRange()),
         Option("dccp-types", DccpTypes(), invert=True),
@@ -186,6 +188,12 @@ class Dccp(Ports):
                                                   else bits_text(bits & 0x7FF, DCCP_TYPES))
         if "dccp-option" in use:
             yield f"option={use.bang('dccp-option')}{use.get('dccp-option')}"
+
+    def compile(self, use, out):
+        super().compile(use, out)
+        for name, op in (("dccp-types", "dccp_types"), ("dccp-option", "dccp_option")):
+            if name in use:
+                out.test(op, use.get(name), invert=name in use.inverted)
 
 
 class PortList(Kind):
@@ -241,3 +249,11 @@ class Multiport(Match):
         protocol = WITH_PORTS[use.get("protocol")]
         texts = [":".join(service(end, numeric, protocol) for end in dict.fromkeys(pair)) for pair in use.get(name)]
         return f"multiport {name} {use.bang(name, ' !')}{','.join(texts)}"
+
+    def compile(self, use, out):
+        live = LIVE if use.get("protocol") == Dccp.protocols[0] else ""
+        name = next(option.name for option in self.options if option.name in use)
+        ranges = use.get(name)
+        out.test(f"{live}header", 4)
+        out.test(f"{live}{name}", len(ranges), blob=b"".join(end.to_bytes(2, "big") for pair in ranges for end in pair),
+                 invert=name in use.inverted)

@@ -67,7 +67,7 @@ def _letters(chunk, mask, wanted):
 
 
 class Sctp(Ports):
-    name, protocols = "sctp", (132,)
+    name, protocols, header = "sctp", (132,), 12
     options = (
         *port_options(PortRange("sctp"), "Only one `--{}' allowed"),
         Option("chunk-types", Chunks(), invert=True, again="Only one `--chunk-types' allowed"),
@@ -77,3 +77,12 @@ class Sctp(Ports):
         if "chunk-types" in use:
             how, chunks = use.get("chunk-types")
             yield f"{use.bang('chunk-types', '! ')}{how} {chunks_text(chunks, numeric)}"
+
+    def compile(self, use, out):
+        super().compile(use, out)
+        if "chunk-types" in use:
+            how, chunks = use.get("chunk-types")
+            asked, masks, wanted = bytearray(256), bytearray(256), bytearray(256)
+            for chunk, mask, flags in chunks:
+                asked[chunk], masks[chunk], wanted[chunk] = 1, mask, flags
+            out.test("chunks", HOW.index(how), blob=bytes(asked + masks + wanted), invert="chunk-types" in use.inverted)

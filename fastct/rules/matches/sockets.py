@@ -93,6 +93,10 @@ class Owner(Match):
                 parts += [kind.text(use.get(name), numeric)] if kind is not FLAG else []
         return " ".join(parts)
 
+    def compile(self, use, out):
+        out.note("owner: no packet is of a socket")
+        out.constant(set(use.values) == use.inverted)
+
 
 class Cgroup(Match):
     name, hooks = "cgroup", ("INPUT", "OUTPUT", "POSTROUTING")
@@ -107,6 +111,10 @@ class Cgroup(Match):
         (name, value), = use.values.items()
         return f"cgroup {use.bang(name, '! ')}{value}"
 
+    def compile(self, use, out):
+        out.note("cgroup: no packet is of a socket")
+        out.constant(False)
+
 
 class Socket(Match):
     name, hooks = "socket", ("PREROUTING", "INPUT")
@@ -114,6 +122,10 @@ class Socket(Match):
 
     def show(self, use, numeric):
         return " ".join(["socket", *self.save(use)])
+
+    def compile(self, use, out):
+        out.note("socket: no packet is for a socket")
+        out.constant(False)
 
 
 class Osf(Match):
@@ -123,3 +135,7 @@ class Osf(Match):
 
     def show(self, use, numeric):
         return f"OS fingerprint match {use.bang('genre', '! ')}{use.get('genre')}"
+
+    def compile(self, use, out):
+        out.note("osf: no fingerprints are known")
+        out.constant(False)

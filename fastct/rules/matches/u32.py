@@ -5,6 +5,7 @@ from fastct.rules.words import Failure, Refused
 
 MOST = 10           # tests, steps of a location, values
 SHIFTS = ("<<", ">>")
+OPERATORS = ("&", "<<", ">>", "@", "")     # as the op numbers them; "" is the first number's
 
 
 class _Reader:
@@ -134,3 +135,11 @@ class U32(Match):
 
     def show(self, use, numeric):
         return f"u32 {use.bang('u32', '! ')}{self.options[0].kind.write(use.get('u32'))[0]}"
+
+    def compile(self, use, out):
+        numbers = []
+        for steps, ranges in use.get("u32"):
+            numbers += [len(steps), *(word for operator, value in steps for word in (OPERATORS.index(operator), value))]
+            numbers += [len(ranges), *(end for pair in ranges for end in pair)]
+        out.test("u32", len(use.get("u32")), blob=b"".join(word.to_bytes(4, "big") for word in numbers),
+                 invert="u32" in use.inverted)
