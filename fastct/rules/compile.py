@@ -7,12 +7,26 @@ import numpy as np
 from fastct.errors import RuleError
 from fastct.records import CTSTATES
 from fastct.rules.classify import CONDITION_DTYPE, FIELD_NAMES, WORTH, Classifier
+from fastct.rules.compiled import HOOK_NUMBERS, TABLE_NUMBERS, VERDICTS, Program
+from fastct.rules.estate import Estate
 from fastct.rules.model import TABLES, Ruleset
 from fastct.rules.names import every, prefix_length
-from fastct.rules.ops import header, limits, tracking, transport, verdicts
-from fastct.rules.compiled import HOOK_NUMBERS, TABLE_NUMBERS, VERDICTS, Program
+from fastct.rules.ops import (
+    connection,
+    connlimit,
+    hashlimit,
+    header,
+    limits,
+    rateest,
+    recent,
+    sets,
+    tracking,
+    transport,
+    verdicts,
+)
 
-OPS = header.OPS | transport.OPS | tracking.OPS | limits.OPS | verdicts.OPS
+OPS = (header.OPS | transport.OPS | tracking.OPS | connection.OPS | limits.OPS | hashlimit.OPS | recent.OPS
+       | connlimit.OPS | rateest.OPS | sets.OPS | verdicts.OPS)
 DEPTH_MAX = 256          # jumps within jumps: STACK_MAX of the program
 LOW = (1 << 64) - 1
 FIELD_NUMBERS = {name: number for number, name in enumerate(FIELD_NAMES)}
@@ -31,10 +45,13 @@ class Assembler:
     for more; but none comes before one that keeps state and stood in front of it.
     """
 
-    def __init__(self, family, header):
-        self.family, self.header = family, header
+    def __init__(self, ruleset, header, estate):
+        self.ruleset, self.family, self.header = ruleset, ruleset.family, header
         self.tests, self.work, self.fields = [], None, {}
-        self._stateless = 0              # how many tests there are before the first that keeps state
+        self.status_asked = 0            # IPS_* bits that conditions look at
+        self._estate = estate
+        self._stateless = 0              # how many tests may have others put in front of them
+        self._acted = False              # one that keeps state has been among them
 
     def narrow(self, field, intervals):
         """Which values of a field, in intervals with their ends, the rule is for: for the index of its chain."""
@@ -51,9 +68,9 @@ class Assembler:
             field = {"source": "src", "destination": "dst"}[name]
         elif name in FIELD_NUMBERS and name in ("sport", "dport", "protocol"):
             field, low, high, top = name, arguments[0], arguments[-1], 0xFF if name == "protocol" else 0xFFFF
-        elif name == "state":
+        elif name == "ctstate" and not any(arguments[1:]):
             top = len(CTSTATES)
-            values = [value for value in range(top) if (arguments[0] >> value & 1) != invert]
+            values = [value for value in range(top) if not value or (arguments[0] >> value & 1) != invert]
             self.narrow("ctstate", [(value, value) for value in values] or [NOTHING])
             return
         else:
@@ -61,18 +78,24 @@ class Assembler:
         inside, outside = [(low, high)], [(a, b) for a, b in ((0, low - 1), (high + 1, top)) if a <= b]
         self.narrow(field, (outside or [NOTHING]) if invert else inside)
 
-    def test(self, name, *arguments, blob=b"", invert=False, key=None):
-        """A condition: the name of an op, up to four numbers, bytes, and the key by which its state is shared."""
-        self._narrow_by(name, arguments, invert)
+    def test(self, name, *arguments, blob=b"", invert=False, key=None, acts=False):
+        """A condition: the name of an op, up to four numbers, bytes, and the State or the key of one that it shares.
+
+        acts : being asked changes something, be it no state of its own.
+        """
+        if not self._acted:              # who is not asked changes nothing
+            self._narrow_by(name, arguments, invert)
         op = (OPS[name], arguments, blob, invert, key)
-        if OPS[name].lives or self._stateless < len(self.tests) and self._keeps():
+        self._acted |= bool(acts or OPS[name].keeps or key is not None)
+        if OPS[name].lives or self._acted:
             self.tests.append(op)
         else:
             self.tests.insert(self._stateless, op)
             self._stateless += 1
 
-    def _keeps(self):
-        return any(op[0].keeps for op in self.tests)
+    def state(self, key, make):
+        """The State that rules share by a key; ``make()`` makes it for the first of them."""
+        return self._estate.shared(key, make)
 
     def effect(self, name, *arguments, blob=b"", key=None):
         """What the rule does to a packet it takes."""
@@ -115,17 +138,20 @@ def _index(conditions, family):
 class _Compiler:
     """Puts the chains of all tables one behind the other."""
 
-    def __init__(self, ruleset):
-        self.ruleset = ruleset
+    def __init__(self, ruleset, estate):
+        self.ruleset, self.estate = ruleset, estate
         self.ops, self.rules, self.chains, self.base = [], [], [], {}
         self.names, self.counts, self.policies = [], [], []
         self.numbers = {}        # of chains, by (table, chain)
+        self.status_asked = 0
 
     def run(self):
-        for table in self.ruleset.tables.values():
+        # The table that came first stands last; it is the first to say what is kept under a name.
+        tables = list(self.ruleset.tables.values())[::-1]
+        for table in tables:
             for chain in table.chains.values():
                 self.numbers[table.name, chain.name] = len(self.numbers)
-        for table in self.ruleset.tables.values():
+        for table in tables:
             self._depths(table)
             for chain in table.chains.values():
                 self._chain(table, chain)
@@ -165,10 +191,11 @@ class _Compiler:
 
     def _rule(self, table, rule):
         """Compile one rule; returns what it says of fields."""
-        out = Assembler(self.ruleset.family, rule.header)
+        out = Assembler(self.ruleset, rule.header, self.estate)
         compile_header(rule, out)
         for use in [*rule.matches, *([rule.target] if rule.target else [])]:
             self._extension(use, out, rule)
+        self.status_asked |= out.status_asked
         first = len(self.ops)
         verdict, chain, work = VERDICTS["CONTINUE"], 0, None
         if rule.target is None and rule.jump in VERDICTS:
@@ -183,13 +210,20 @@ class _Compiler:
         return out.fields
 
 
-def compile_ruleset(ruleset: Ruleset) -> Program:
-    """The program of a ruleset; counters begin with those of the model, which ``Program.sync`` brings up to date."""
-    compiler = _Compiler(ruleset)
+def compile_ruleset(ruleset: Ruleset, estate=None, seed=0) -> Program:
+    """The program of a ruleset; counters begin with those of the model, which ``Program.sync`` brings up to date.
+
+    estate : Estate
+        What rules share by name, with those of other programs; None: only among themselves.
+    seed : int
+        Of random numbers.
+    """
+    compiler = _Compiler(ruleset, Estate() if estate is None else estate)
     compiler.run()
     names = compiler.names + [name for name, _ in compiler.policies]
     counts = compiler.counts + [count for _, count in compiler.policies]
-    return Program(ruleset.family, compiler.chains, compiler.rules, compiler.ops, compiler.base, names, counts)
+    return Program(ruleset.family, compiler.chains, compiler.rules, compiler.ops, compiler.base, names, counts,
+                   status_asked=compiler.status_asked, seed=seed)
 
 
 __all__ = ["Assembler", "TABLES", "compile_ruleset", "halves"]
