@@ -61,4 +61,4 @@ class Counted:
         for name, count in zip(program.names, program.counters().tolist(), strict=True):
             if not name.endswith("policy"):
                 ours.setdefault(name.partition("/")[0], []).append(tuple(count))
-        return {table: counts for table, counts in theirs.items() if counts}, ours
+        return {table: theirs[table] for table in ours}, ours        # the kernel has a raw table of its own besides
