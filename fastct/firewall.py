@@ -8,6 +8,7 @@ import os
 from fastct.errors import ConfigError, RuleError
 from fastct.records import DECIDERS
 from fastct.rules.compile import compile_ruleset
+from fastct.rules.estate import Estate
 from fastct.rules.route import Routes
 from fastct.rules.ruleset import Ruleset
 
@@ -83,6 +84,8 @@ class Firewall:
     ----------
     rulesets : dict
         LiveRuleset by family.
+    estate : Estate
+        What rules keep by name, which outlives the rulesets that say it.
     deciders : list of str
         The words behind the column ``decided``: DECIDERS, then rules and policies.
     """
@@ -91,6 +94,7 @@ class Firewall:
         self._engine = engine
         self._routes = Routes(local, interfaces, routes)
         self._programs = dict.fromkeys(FAMILIES)
+        self.estate = Estate()
         self._numbers = {name: number for number, name in enumerate(DECIDERS)}
         self.rulesets = {family: LiveRuleset(family, self) for family in FAMILIES}
         for family, given in zip(FAMILIES, (rules, rules6), strict=True):
@@ -119,7 +123,7 @@ class Firewall:
         """Compile a family's ruleset, and run packets through it from now on."""
         program = None
         if self.rulesets[family].model.tables:
-            program = compile_ruleset(self.rulesets[family].model)
+            program = compile_ruleset(self.rulesets[family].model, self.estate)
             program.number(self._numbers)
         self._programs[family] = program
         self.attach(self._engine)

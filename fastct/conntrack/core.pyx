@@ -236,7 +236,7 @@ cdef void advance(ct_t* ct, packet_t* p, uint32_t slot, ct_result_t* r) noexcept
     """A further packet of a connection."""
     cdef conn_t* c = &ct.table.conns[slot]
     cdef uint64_t deadline = c.deadline_ns
-    cdef uint32_t events = 0
+    cdef uint32_t events = 0, extra
     cdef int direction = conn_direction(c, p.flip)
     cdef ct_state state
     cdef ct_verdict verdict
@@ -272,7 +272,9 @@ cdef void advance(ct_t* ct, packet_t* p, uint32_t slot, ct_result_t* r) noexcept
     entry(r, c, slot, ct_number(ct, c), state, direction)
     if cython.unlikely(verdict == CT_KILL):
         c.status &= ~<uint32_t>IPS_SEEN_REPLY        # there was none before, and Linux notes it when all is over
+        extra = c.extra
         ct_destroy(ct, slot, ct.now, END_RESET)
+        c.extra = extra              # rules may still look at what it had
         return
     if cython.unlikely(c.flags & (CONN_HELPED | CONN_UNTOLD)):
         events |= untold(ct, c)

@@ -8,25 +8,33 @@ from fastct.errors import RuleError
 from fastct.records import CTSTATES
 from fastct.rules.classify import CONDITION_DTYPE, FIELD_NAMES, WORTH, Classifier
 from fastct.rules.compiled import HOOK_NUMBERS, TABLE_NUMBERS, VERDICTS, Program
+from fastct.rules.estate import Estate
 from fastct.rules.model import TABLES, Ruleset
 from fastct.rules.names import every, prefix_length
 from fastct.rules.ops import (
     bpf,
     chunks,
     clock,
+    connection,
+    connlimit,
     extension,
+    hashlimit,
     header,
     limits,
     link,
     payload,
+    rateest,
+    recent,
     routing,
+    sets,
     tracking,
     transport,
     verdicts,
 )
 
 OPS = (header.OPS | transport.OPS | chunks.OPS | extension.OPS | link.OPS | routing.OPS | payload.OPS | bpf.OPS
-       | clock.OPS | tracking.OPS | limits.OPS | verdicts.OPS)
+       | clock.OPS | tracking.OPS | connection.OPS | limits.OPS | hashlimit.OPS | recent.OPS | connlimit.OPS
+       | rateest.OPS | sets.OPS | verdicts.OPS)
 DEPTH_MAX = 256          # jumps within jumps: STACK_MAX of the program
 LOW = (1 << 64) - 1
 FIELD_NUMBERS = {name: number for number, name in enumerate(FIELD_NAMES)}
@@ -45,10 +53,13 @@ class Assembler:
     asked for more; but none comes before one that keeps state, or may want the packet gone, and stood in front of it.
     """
 
-    def __init__(self, family, header, notes):
-        self.family, self.header, self._notes = family, header, notes
+    def __init__(self, ruleset, header, estate, notes):
+        self.ruleset, self.family, self.header = ruleset, ruleset.family, header
         self.tests, self.work, self.fields = [], None, {}
+        self.status_asked = 0            # IPS_* bits that conditions look at
+        self._estate, self._notes = estate, notes
         self._first = 0                  # where the next condition goes that may come first
+        self._acted = False              # one that keeps state has been among them
 
     def narrow(self, field, intervals):
         """Which values of a field, in intervals with their ends, the rule is for: for the index of its chain."""
@@ -65,9 +76,9 @@ class Assembler:
             field = {"source": "src", "destination": "dst"}[name]
         elif name in FIELD_NUMBERS and name in ("sport", "dport", "protocol"):
             field, low, high, top = name, arguments[0], arguments[-1], 0xFF if name == "protocol" else 0xFFFF
-        elif name == "state":
+        elif name == "ctstate" and not any(arguments[1:]):
             top = len(CTSTATES)
-            values = [value for value in range(top) if (arguments[0] >> value & 1) != invert]
+            values = [value for value in range(top) if not value or (arguments[0] >> value & 1) != invert]
             self.narrow("ctstate", [(value, value) for value in values] or [NOTHING])
             return
         else:
@@ -75,13 +86,19 @@ class Assembler:
         inside, outside = [(low, high)], [(a, b) for a, b in ((0, low - 1), (high + 1, top)) if a <= b]
         self.narrow(field, (outside or [NOTHING]) if invert else inside)
 
-    def test(self, name, *arguments, blob=b"", invert=False, key=None):
-        """A condition: the name of an op, up to four numbers, bytes, and the key by which its state is shared."""
-        self._narrow_by(name, arguments, invert)
+    def test(self, name, *arguments, blob=b"", invert=False, key=None, acts=False):
+        """A condition: the name of an op, up to four numbers, bytes, and the State or the key of one that it shares.
+
+        acts : being asked changes something, be it no state of its own.
+        """
         kind = OPS[name]
-        place = len(self.tests) if kind.lives or kind.drops else self._first
+        if not self._acted:              # who is not asked changes nothing
+            self._narrow_by(name, arguments, invert)
+        acts = bool(acts or kind.keeps or key is not None)
+        self._acted |= acts
+        place = len(self.tests) if kind.lives or kind.drops or self._acted else self._first
         self.tests.insert(place, (kind, arguments, blob, invert, key))
-        if kind.keeps or kind.drops:
+        if acts or kind.drops:
             self._first = len(self.tests)
         elif not kind.lives:
             self._first += 1
@@ -95,6 +112,10 @@ class Assembler:
         """Say what the rules ask for that nobody knows here, once."""
         if text not in self._notes:
             self._notes.append(text)
+
+    def state(self, key, make):
+        """The State that rules share by a key; ``make()`` makes it for the first of them."""
+        return self._estate.shared(key, make)
 
     def effect(self, name, *arguments, blob=b"", key=None):
         """What the rule does to a packet it takes."""
@@ -137,17 +158,20 @@ def _index(conditions, family):
 class _Compiler:
     """Puts the chains of all tables one behind the other."""
 
-    def __init__(self, ruleset):
-        self.ruleset = ruleset
+    def __init__(self, ruleset, estate):
+        self.ruleset, self.estate = ruleset, estate
         self.ops, self.rules, self.chains, self.base = [], [], [], {}
         self.names, self.counts, self.policies, self.notes = [], [], [], []
         self.numbers = {}        # of chains, by (table, chain)
+        self.status_asked = 0
 
     def run(self):
-        for table in self.ruleset.tables.values():
+        # The table that came first stands last; it is the first to say what is kept under a name.
+        tables = list(self.ruleset.tables.values())[::-1]
+        for table in tables:
             for chain in table.chains.values():
                 self.numbers[table.name, chain.name] = len(self.numbers)
-        for table in self.ruleset.tables.values():
+        for table in tables:
             self._depths(table)
             for chain in table.chains.values():
                 self._chain(table, chain)
@@ -187,10 +211,11 @@ class _Compiler:
 
     def _rule(self, table, rule):
         """Compile one rule; returns what it says of fields."""
-        out = Assembler(self.ruleset.family, rule.header, self.notes)
+        out = Assembler(self.ruleset, rule.header, self.estate, self.notes)
         compile_header(rule, out)
         for use in [*rule.matches, *([rule.target] if rule.target else [])]:
             self._extension(use, out, rule)
+        self.status_asked |= out.status_asked
         first = len(self.ops)
         verdict, chain, work = VERDICTS["CONTINUE"], 0, None
         if rule.target is None and rule.jump in VERDICTS:
@@ -205,14 +230,20 @@ class _Compiler:
         return out.fields
 
 
-def compile_ruleset(ruleset: Ruleset) -> Program:
-    """The program of a ruleset; counters begin with those of the model, which ``Program.sync`` brings up to date."""
-    compiler = _Compiler(ruleset)
+def compile_ruleset(ruleset: Ruleset, estate=None, seed=0) -> Program:
+    """The program of a ruleset; counters begin with those of the model, which ``Program.sync`` brings up to date.
+
+    estate : Estate
+        What rules share by name, with those of other programs; None: only among themselves.
+    seed : int
+        Of random numbers.
+    """
+    compiler = _Compiler(ruleset, Estate() if estate is None else estate)
     compiler.run()
     names = compiler.names + [name for name, _ in compiler.policies]
     counts = compiler.counts + [count for _, count in compiler.policies]
     return Program(ruleset.family, compiler.chains, compiler.rules, compiler.ops, compiler.base, names, counts,
-                   notes=compiler.notes)
+                   status_asked=compiler.status_asked, seed=seed, notes=compiler.notes)
 
 
 __all__ = ["Assembler", "TABLES", "compile_ruleset", "halves"]

@@ -173,6 +173,7 @@ cdef struct program_t:
     uint8_t has_nat
     uint16_t status_asked    # IPS_* bits that a condition looks at
     uint8_t connmark_asked   # marks of connections matter to a rule
+    uint64_t random          # of the seeded generator
     memory_t memory
 
 # A packet on its way through the tables.
@@ -220,6 +221,11 @@ cdef class OpKind:
     cdef readonly size_t keeps
     cdef readonly bint drops
 
+# What an op keeps beyond plain memory, or shares with others.
+cdef class State:
+    cdef void* at            # what the op finds as its state
+    cdef object __weakref__
+
 cdef class Program:
     cdef program_t g
     cdef readonly list names
@@ -229,6 +235,16 @@ cdef class Program:
     cdef dict _shared
 
     cdef void* _state(self, size_t size, key) except NULL
+
+
+cdef inline uint32_t random_u32(program_t* g) noexcept nogil:
+    """The next number of the program's generator."""
+    cdef uint64_t z
+    g.random += <uint64_t>0x9E3779B97F4A7C15
+    z = (g.random ^ g.random >> 30) * <uint64_t>0xBF58476D1CE4E5B9
+    z = (z ^ z >> 27) * <uint64_t>0x94D049BB133111EB
+    return <uint32_t>(z >> 32)
+
 
 cdef OpKind condition(test_fn test, lives lives_=*, size_t keeps=*)
 cdef OpKind dropping(test_fn test, lives lives_=*)

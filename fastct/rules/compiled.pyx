@@ -54,6 +54,10 @@ cdef void* _room(size_t n, size_t size) except NULL:
     return made
 
 
+cdef class State:
+    """What an op keeps beyond plain memory, or shares with other rules: gone when no program has it any more."""
+
+
 cdef class Program:
     """Tables, compiled.
 
@@ -64,20 +68,25 @@ cdef class Program:
         ``policy``: a rule_verdict of a base chain, 0 for a user's own. ``index``: a Classifier, or None.
     rules : list of (first op, number of ops, verdict, op of the effect or None, chain)
     ops : list of (OpKind, arguments, blob, invert, key)
-        Up to four numbers below 2^64, bytes. ``key``: None, or what its state is known by, which it shares then.
+        Up to four numbers below 2^64, bytes. ``key``: None, a State, or what its state is
+        known by, which it shares then.
     base : dict
         (hook, table) to the number of a chain.
     names : list of str
         Of counters: "filter/INPUT/1", "filter/INPUT/policy".
     counts : list
         Objects with ``packets`` and ``bytes``: what counters begin with, and where ``sync`` puts them.
+    status_asked : int
+        Bits of the status of connections that a condition looks at.
+    seed : int
+        Of random numbers.
     notes : sequence of str
     """
 
     def __cinit__(self, int family, chains, rules, ops, dict base, list names, list counts,
-                  int status_asked=0, bint connmark_asked=True, notes=()):
+                  int status_asked=0, bint connmark_asked=True, uint64_t seed=0, notes=()):
         cdef program_t* g = &self.g
-        g.family, g.status_asked, g.connmark_asked = family, status_asked, connmark_asked
+        g.family, g.status_asked, g.connmark_asked, g.random = family, status_asked, connmark_asked, seed
         g.n_chains, g.n_rules, g.n_ops, g.n_counters = len(chains), len(rules), len(ops), len(names)
         g.chains = <chain_t*>_room(g.n_chains, sizeof(chain_t))
         g.rules = <rule_t*>_room(g.n_rules, sizeof(rule_t))
@@ -124,7 +133,10 @@ cdef class Program:
             if blob:
                 op.blob = <const uint8_t*><const char*>(<bytes>blob)
                 self._kept.append(blob)
-            if kind.keeps:
+            if isinstance(key, State):
+                op.state = (<State>key).at
+                self._kept.append(key)
+            elif kind.keeps:
                 op.state = self._state(kind.keeps, key)
 
     cdef void* _state(self, size_t size, key) except NULL:

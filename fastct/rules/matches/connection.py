@@ -1,8 +1,11 @@
 """Matches on what belongs to a connection: mark, label, helper, counters, and how many there are."""
+from fastct.records import HELPERS
 from fastct.rules import names
 from fastct.rules.extension import Match, Option, by_family
 from fastct.rules.kinds import Choice, Kind, Mask, Number, NumberRange, Text, number
 from fastct.rules.matches.address import PrefixLength
+from fastct.rules.ops.connection import DIRECTION_NUMBERS, MODE_NUMBERS
+from fastct.rules.ops.connlimit import ConnectionCount
 from fastct.rules.words import Failure, Refused
 
 LABEL_MAX = 127
@@ -27,6 +30,12 @@ class Helper(Match):
 
     def show(self, use, numeric):
         return f'helper match {use.bang("helper", "! ")}"{use.get("helper")}"'
+
+    def compile(self, use, out):
+        asked = use.get("helper")
+        helpers = sum(1 << number for number, name in enumerate(HELPERS)
+                      if name and (not asked or asked.startswith(name)))
+        out.test("helper", helpers, invert="helper" in use.inverted)
 
 
 class Label(Kind):
@@ -56,6 +65,9 @@ class Connlabel(Match):
 
     def show(self, use, numeric):
         return f"connlabel {use.bang('label', '! ')}{use.get('label')}{' set' if 'set' in use else ''}"
+
+    def compile(self, use, out):
+        out.test("connlabel", use.get("label"), "set" in use, invert="label" in use.inverted, acts="set" in use)
 
 
 class Counts(NumberRange):
@@ -94,6 +106,11 @@ class Connbytes(Match):
         return (f"{use.bang('connbytes', '! ')}connbytes {counts} connbytes mode {use.get('connbytes-mode')} "
                 f"connbytes direction {use.get('connbytes-dir')}")
 
+    def compile(self, use, out):
+        low, high = use.get("connbytes")
+        out.test("connbytes", low, high, DIRECTION_NUMBERS[use.get("connbytes-dir")],
+                 MODE_NUMBERS[use.get("connbytes-mode")], invert="connbytes" in use.inverted)
+
 
 @by_family("connlimit")
 class Connlimit(Match):
@@ -128,6 +145,13 @@ class Connlimit(Match):
         sign, name = ("<=", "upto") if "connlimit-upto" in use else (">", "above")
         return f"#conn {side}/{use.get('connlimit-mask')} {sign} {use.get(f'connlimit-{name}')}"
 
+    def compile(self, use, out):
+        mask = names.prefix_mask(use.get("connlimit-mask"), self.family)
+        above = "connlimit-above" in use
+        most = use.get("connlimit-above" if above else "connlimit-upto")
+        out.test("connlimit", mask >> 64, mask & (1 << 64) - 1, most, "connlimit-daddr" in use, invert=above,
+                 key=ConnectionCount())
+
 
 class Cluster(Match):
     """One node is written, and kept, as a mask of one bit."""
@@ -161,3 +185,6 @@ class Cluster(Match):
         mask, total, seed = (use.get(name) for name in self.order)
         return (f"cluster {use.bang('cluster-local-nodemask')}node_mask=0x{mask:08x} total_nodes={total} "
                 f"hash_seed=0x{seed:08x}")
+
+    def compile(self, use, out):
+        out.test("cluster", *(use.get(name) for name in self.order), invert="cluster-local-nodemask" in use.inverted)

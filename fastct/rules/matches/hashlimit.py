@@ -5,6 +5,7 @@ from fastct.rules.kinds import Kind, Number, Text, number
 from fastct.rules.matches.address import PrefixLength
 from fastct.rules.matches.rate import TOO_LOW, leading_int, rate_period, rate_text
 from fastct.rules.matches.recent import no_file_name
+from fastct.rules.ops.hashlimit import RateTable
 from fastct.rules.words import Failure, Refused
 
 SCALE = 1_000_000               # parts of a second that a period is counted in
@@ -209,3 +210,9 @@ class Hashlimit(Match):
             parts.append("rate-match")
             parts += [f"rate-interval {use.get('interval')}"] if use.get("interval") != 1 else []
         return " ".join(parts)
+
+    def compile(self, use, out):
+        masks = [half for name in ("dstmask", "srcmask")
+                 for half in divmod(names.prefix_mask(use.get(name), self.family), 1 << 64)]
+        table = out.state(("hashlimit", self.family, use.get("name")), lambda: RateTable(use.values, masks))
+        out.test("hashlimit", invert=use.get("above"), key=table)

@@ -3,6 +3,7 @@ import re
 
 from fastct.rules.extension import Match, Option
 from fastct.rules.kinds import Choice, Kind, Number, Text
+from fastct.rules.ops.limits import CREDITS_PER_S
 from fastct.rules.words import Failure, Refused
 
 UNITS = {"day": 86400, "hour": 3600, "min": 60, "sec": 1}
@@ -10,8 +11,6 @@ UNIT_NAMES = (("second", 1), ("minute", 60), ("hour", 3600), ("day", 86400))
 SCALE = 10_000              # of limit: parts of a second that a period is counted in
 HALF = 1 << 31              # a probability of 1
 TOO_LOW = "Numerical result out of range."
-# How the kernel counts credit: so many per second, on a machine of 250 or 1000 ticks per second.
-CREDITS = 32_000
 
 
 def leading_int(text):
@@ -76,11 +75,15 @@ class Limit(Match):
 
     @staticmethod
     def _credit(period):
-        wide = period > 0xFFFFFFFF // CREDITS
-        return (period // SCALE * CREDITS if wide else period * CREDITS // SCALE) & 0xFFFFFFFF
+        wide = period > 0xFFFFFFFF // CREDITS_PER_S
+        return (period // SCALE * CREDITS_PER_S if wide else period * CREDITS_PER_S // SCALE) & 0xFFFFFFFF
 
     def show(self, use, numeric):
         return f"limit: avg {rate_text(use.get('limit'), SCALE)[0]} burst {use.get('limit-burst')}"
+
+    def compile(self, use, out):
+        period = use.get("limit")
+        out.test("limit", self._credit(period), self._credit(period * use.get("limit-burst") & 0xFFFFFFFF))
 
 
 class Quota(Match):
@@ -89,6 +92,9 @@ class Quota(Match):
 
     def show(self, use, numeric):
         return f"quota: {use.get('quota')} bytes"
+
+    def compile(self, use, out):
+        out.test("quota", use.get("quota"), invert="quota" in use.inverted)
 
 
 class Probability(Kind):
@@ -135,6 +141,12 @@ class Statistic(Match):
         packet = f" packet {use.get('packet')}" if use.get("packet") else ""
         return f"statistic mode nth {use.bang('every', '! ')}every {use.get('every')}{packet}"
 
+    def compile(self, use, out):
+        if use.get("mode") == "random":
+            out.test("random", use.get("probability"), invert="probability" in use.inverted)
+        else:
+            out.test("nth", use.get("every"), use.get("packet"), invert="every" in use.inverted)
+
 
 class Nfacct(Match):
     """Counts into an object that only nfacct(8) makes, so there is none."""
@@ -146,3 +158,6 @@ class Nfacct(Match):
 
     def show(self, use, numeric):
         return f"nfacct-name  {use.get('nfacct-name')}"
+
+    def compile(self, use, out):
+        out.test("nfacct", key=("nfacct", use.get("nfacct-name")))

@@ -3,6 +3,7 @@ import re
 
 from fastct.rules.extension import Match, Option
 from fastct.rules.kinds import Kind, Text, number
+from fastct.rules.ops.rateest import FLAGS, RELATION_NUMBERS, Comparison, Estimator
 from fastct.rules.words import Failure, Refused
 
 NAME_MAX = 15
@@ -122,3 +123,13 @@ class Rateest(Match):
             last = [text(pair[1]), self._mode(use)]
             words += [what, *values, *(last if what == "bps" else last[::-1])]
         return " ".join(words)
+
+    def compile(self, use, out):
+        second = use.get("name2")
+        one, other = (out.state(("rateest", name), Estimator)
+                      for name in (use.get("name1"), use.get("name1") if second is None else second))
+        flags = RELATION_NUMBERS[use.get("mode")] | sum(
+            flag for name, flag in FLAGS.items() if use.get(name) is not None and use.get(name) is not False)
+        pairs = (use.get(what) or NOUGHT for what in ("bps", "pps"))
+        out.test("rateest", flags, *(first << 32 | compared for first, compared in pairs), invert=use.get("invert"),
+                 key=Comparison(one, other))

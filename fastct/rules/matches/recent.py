@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from fastct.rules import names
 from fastct.rules.extension import Match, Option, by_family, exclusive
 from fastct.rules.kinds import Kind, Number, Text
+from fastct.rules.ops.recent import ACTION_NUMBERS, FLAGS, RecentList
 from fastct.rules.words import Failure, Refused
 
 ACTIONS = {"set": "SET", "rcheck": "CHECK", "update": "UPDATE", "remove": "REMOVE"}
@@ -83,3 +84,12 @@ class Recent(Match):
         parts.append(f"name: {use.get('name')} side: {'dest' if 'rdest' in use else 'source'} "
                      f"mask: {names.address_text(use.get('mask'), self.family)}")
         return " ".join(parts)
+
+    def compile(self, use, out):
+        mask = use.get("mask").to_bytes(names.BITS[self.family] // 8, "big").ljust(16, b"\0")
+        seen = out.state(("recent", use.get("name")), lambda: RecentList(mask))
+        hits = use.get("hitcount", 0)
+        seen.grow(hits)
+        action = next(name for name in ACTIONS if name in use)
+        what = ACTION_NUMBERS[action] | sum(flag for name, flag in FLAGS.items() if name in use)
+        out.test("recent", what, use.get("seconds", 0), hits, invert=action in use.inverted, key=seen)

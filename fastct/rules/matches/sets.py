@@ -3,6 +3,15 @@ from dataclasses import dataclass
 
 from fastct.rules.extension import Match, Option
 from fastct.rules.kinds import Kind, number
+from fastct.rules.ops.sets import (
+    COMPARE_PLACE,
+    DIRECTIONS_PLACE,
+    NOMATCH_FLAG,
+    RELATION_NUMBERS,
+    UPDATE_FLAGS,
+    SetTable,
+)
+from fastct.rules.sets import SetFailure
 from fastct.rules.words import Failure
 
 SET_NAME_MAX = 31
@@ -107,3 +116,27 @@ class Set(Match):
 
     def show(self, use, numeric):
         return " ".join(word.removeprefix("--") for word in self.save(use))
+
+    def compile(self, use, out):
+        name, directions = use.get("match-set")
+        flags, values = sum(UPDATE_FLAGS[name] for name in self.updates if name in use), {"packets": 0, "bytes": 0}
+        flags |= NOMATCH_FLAG if "return-nomatch" in use else 0
+        for place, what in enumerate(values):
+            for relation in ("eq", "lt", "gt"):
+                if f"{what}-{relation}" in use:
+                    asked = "ne" if f"{what}-{relation}" in use.inverted else relation
+                    flags |= RELATION_NUMBERS[asked] << COMPARE_PLACE + 16 * place
+                    values[what] = use.get(f"{what}-{relation}")
+        flags |= sum(1 << place for place, end in enumerate(directions) if end == "src") << DIRECTIONS_PLACE
+        flags |= len(directions) << DIRECTIONS_PLACE + 6
+        out.test("set", flags, *values.values(), invert="match-set" in use.inverted, key=set_state(out, name))
+
+
+def set_state(out, name):
+    """The SetTable of a set by its name; raises SetFailure if there is none."""
+    sets = out.ruleset.sets or {}
+    if name not in sets:
+        raise SetFailure(f"Set {name} doesn't exist.")
+    source = sets[name]
+    members = [set_state(out, member) for member, in source.entries] if source.is_list else []
+    return out.state(("set", name, id(source)), lambda: SetTable(source, members))

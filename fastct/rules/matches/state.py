@@ -14,6 +14,9 @@ PLAIN_STATES = STATES[:5]
 STATUSES = ("EXPECTED", "SEEN_REPLY", "ASSURED", "CONFIRMED")
 ENDS = ("ctorigsrc", "ctorigdst", "ctreplsrc", "ctrepldst")
 DIRECTIONS = ("ORIGINAL", "REPLY")
+# Bits of --ctstate that are bits of the connection's status: their places, and IPS_SRC_NAT and IPS_DST_NAT.
+TRANSLATED = ((STATES.index("SNAT"), 1 << 4), (STATES.index("DNAT"), 1 << 5))
+LOW = (1 << 64) - 1
 # The bits of PLAIN_STATES as the engine numbers them.
 CTSTATE_BITS = tuple(1 << CTSTATES.index(name) for name in PLAIN_STATES)
 
@@ -59,7 +62,7 @@ class State(Match):
         return f"{use.bang('state', '! ')}state {bits_text(use.get('state'), PLAIN_STATES)}"
 
     def compile(self, use, out):
-        out.test("state", ctstates(use.get("state")), invert="state" in use.inverted)
+        out.test("ctstate", ctstates(use.get("state")), invert="state" in use.inverted)
 
 
 class Protocol(Kind):
@@ -121,3 +124,31 @@ class Conntrack(Match):
                 text = self._text(use.get(option.name), option.kind, numeric)
                 parts.append(f"{use.bang(option.name, '! ')}{option.name} {text}")
         return " ".join(parts)
+
+    def compile(self, use, out):
+        if "ctstate" in use:
+            bits = use.get("ctstate")
+            translated = sum(bit for place, bit in TRANSLATED if bits >> place & 1)
+            out.status_asked |= translated
+            out.test("ctstate", ctstates(bits), translated, invert="ctstate" in use.inverted)
+        else:
+            out.test("tracked")
+        for name, value in use.values.items():
+            if name in ENDS:
+                masked = value.address & value.mask
+                out.test(name, masked >> 64, masked & LOW, value.mask >> 64, value.mask & LOW,
+                         invert=name in use.inverted)
+            elif name != "ctstate":
+                self._test(name, value, name in use.inverted, out)
+
+    def _test(self, name, value, invert, out):
+        if name.endswith("port"):
+            direction, destination = divmod(ENDS.index(name.removesuffix("port")), 2)
+            out.test("ctport", *value, direction, destination, invert=invert)
+        elif name == "ctexpire":
+            out.test("ctexpire", *value, invert=invert)
+        elif name == "ctdir":
+            out.test("ctdir", DIRECTIONS.index(value))
+        else:                            # ctproto, ctstatus
+            out.status_asked |= value if name == "ctstatus" else 0
+            out.test(name, value, invert=invert)

@@ -1,13 +1,8 @@
-"""Conditions on the connection, and marks."""
+"""Marks of packets and of connections."""
 from libc.stdint cimport uint32_t
 
 from fastct.rules.connmark cimport connmark, connmark_set
 from fastct.rules.compiled cimport RULE_CONTINUE, condition, effect, op_t, rule_verdict, run_t
-
-
-cdef bint state_test(const op_t* op, run_t* run) noexcept nogil:
-    """a: ctstates, a bit each"""
-    return op.a[0] >> run.r.state & 1
 
 
 cdef bint mark_test(const op_t* op, run_t* run) noexcept nogil:
@@ -35,7 +30,6 @@ cdef rule_verdict connmark_work(const op_t* op, run_t* run) noexcept nogil:
 
 
 OPS = {
-    "state": condition(state_test),
     "mark": condition(mark_test),
     "connmark": condition(connmark_test),
     "set_mark": effect(mark_work),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from fastct.rules.extension import Option, Target
 from fastct.rules.kinds import Kind, Number, Text, number
+from fastct.rules.ops.rateest import Estimator
 from fastct.rules.words import Failure, Refused
 
 # What a label, a name in sysfs, may not be; the longest timeout is one in milliseconds of 31 bits.
@@ -108,6 +109,13 @@ class Rateest(Target):
 
     def show(self, use, numeric):
         return " ".join(word.removeprefix("--").removeprefix("rateest-") for word in self.save(use))
+
+    def compile(self, use, out):
+        interval = use.get("rateest-interval")
+        estimator = out.state(("rateest", use.get("rateest-name")), Estimator)
+        estimator.measure((interval // QUARTER_SECOND).bit_length() - 1,
+                          (use.get("rateest-ewmalog") // interval).bit_length() - 1)
+        out.effect("feed_rateest", key=estimator)
 
 
 class HashMode(Kind):

@@ -1,0 +1,75 @@
+"""Matches on connections and with state: random rules, random connections: counters of every rule after each.
+
+FASTCT_KERNEL_PACKETS and FASTCT_KERNEL_SEED choose how many packets, and which; the seed is printed.
+"""
+import os
+import random
+
+import pytest
+
+from tests.kernel.counted import Counted
+from tests.kernel.generator import KINDS, random_packets
+from tests.kernel.iptables import unavailable as no_iptables
+from tests.kernel.namespace import isolated, unavailable
+from tests.kernel.state_rules import StateRules
+
+PACKETS = int(os.environ.get("FASTCT_KERNEL_PACKETS", "4000")) // 10
+SEED = int(os.environ.get("FASTCT_KERNEL_SEED", random.randrange(1 << 32)))
+RULES = 24
+GROUPS = {
+    "connection": ("state", "conntrack", "connmark", "connbytes", "connlabel", "helper", "cluster"),
+    "state": ("limit", "hashlimit", "recent", "statistic", "quota"),
+    "both": ("state", "conntrack", "connbytes", "connlabel", "limit", "hashlimit", "recent", "statistic", "quota"),
+    "connlimit": ("connlimit", "connlimit"),
+}
+TIMED = ("tcp", "udp", "echo"), 0.009       # kinds of connections, and s from packet to packet: two ticks of the kernel
+
+REASON = unavailable() or no_iptables()
+pytestmark = [pytest.mark.kernel, pytest.mark.skipif(bool(REASON), reason=REASON or "available")]
+
+
+def differences(ground, rules, packet, number):
+    """What the counters of two sides tell apart, as lines."""
+    family = packet.data[0] >> 4
+    theirs, ours = ground.counters(family)
+    if theirs == ours:
+        return []
+    lines = [f"packet {number}: {packet.label} from {packet.side}"]
+    for table in theirs:
+        words = [f"{chain} {words}" for t, chain, words in rules[family] if t == table]
+        order = sorted(range(len(words)), key=lambda at: HOOKS.index(words[at].split()[0]))
+        for at, theirs_of, ours_of in zip(order, theirs[table], ours[table], strict=True):
+            if theirs_of != ours_of:
+                lines.append(f"    {table} {words[at]}: kernel {theirs_of}, fastct {ours_of}")
+    return lines
+
+
+HOOKS = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
+
+
+def run(names, seed, count, kinds, pause):
+    """Random packets through random rules; => the first differences, and how many rules took how many packets."""
+    rng = random.Random(seed)
+    made = {family: StateRules(rng, family) for family in (4, 6)}
+    rules = {family: [made[family].rule(names) for _ in range(RULES)] for family in made}
+    ground = Counted(rules)
+    found, taken = [], 0
+    for number, packet in enumerate(random_packets(seed, count, kinds, pieces=False)):
+        if packet.label == "refused":
+            continue                     # the packet that ends its connection cannot be given a label here
+        ground.send(packet._replace(pause=pause))
+        found = differences(ground, rules, packet, number)
+        if found:
+            break
+    for family in rules:
+        taken += sum(packets > 0 for counts in ground.counters(family)[1].values() for packets, _ in counts)
+    return found, taken
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_counters_of_every_rule(group):
+    print(f"seed {SEED}")
+    kinds, pause = TIMED if group == "connlimit" else (tuple(KINDS), 0)
+    found, taken = isolated(run, GROUPS[group], SEED, PACKETS, kinds, pause)
+    assert found == [], f"seed {SEED}"
+    assert taken > RULES / 2
