@@ -4,9 +4,8 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from fastct.capture.frames cimport frame_t
 from fastct.conntrack.core cimport CT_STATES, ct_t, template_t
 from fastct.conntrack.defrag cimport defrag_t
-from fastct.conntrack.fragqueue cimport piece_t
 from fastct.records cimport packet_row_t
-from fastct.rules.compiled cimport path_t, program_t, run_t
+from fastct.rules.compiled cimport output_t, path_t, program_t, run_t
 from fastct.wire.packet cimport packet_t, wire_opts_t
 from fastct.wire.reason cimport Reason
 
@@ -46,9 +45,10 @@ cdef struct engine_t:
     uint8_t ruled                         # there are some
     path_t* taken                         # the path that the latest packet took; NULL: ``run`` says what became of it
     run_t run
+    run_t sending                         # of what the host itself sends, and that
+    packet_t sent
+    output_t output
     defrag_t defrag                       # large, and rarely needed: behind what every packet touches
 
 cdef void engine_batch(engine_t* e, const frame_t* frames, Py_ssize_t n, packet_row_t* rows) noexcept nogil
-cdef Py_ssize_t count_leaving(const piece_t* piece, const packet_row_t* rows, Py_ssize_t n) noexcept nogil
-cdef Py_ssize_t put_leaving(const piece_t* piece, const frame_t* frames, const packet_row_t* rows, Py_ssize_t n,
-                            frame_t* out) noexcept nogil
+cdef void engine_release(engine_t* e) noexcept nogil

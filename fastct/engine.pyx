@@ -24,6 +24,7 @@ from fastct.capture.frames cimport frame_t
 from fastct.conntrack.core cimport (
     CT_STATE_INVALID,
     CT_STATE_NONE,
+    CT_STATE_RELATED,
     CT_STATE_UNTRACKED,
     DROP_HELPER,
     DROP_NOT,
@@ -38,15 +39,17 @@ from fastct.conntrack.core cimport (
     template_t,
 )
 from fastct.conntrack.conn cimport NO_SLOT
-from fastct.conntrack.defrag cimport defrag_expire, defrag_in
-from fastct.conntrack.fragqueue cimport piece_frame, piece_t
+from fastct.conntrack.defrag cimport defrag_expire, defrag_in, defrag_release
 from fastct.conntrack.opts cimport OPT_MAX
 from fastct.conntrack.room cimport ct_gc
 from fastct.conntrack.table cimport table_candidate, table_candidate_beyond, table_prefetch
+from fastct.conntrack.tcp cimport TCP_CLOSE_INIT
 from fastct.records cimport packet_row_t
 from fastct.rules.evaluate cimport rules_raw, rules_replay, rules_sent_here, rules_walk
 from fastct.rules.memory cimport memory_path
-from fastct.rules.compiled cimport NOWHERE, RULE_ACCEPT, path_t, program_t, run_t
+from fastct.rules.compiled cimport NOWHERE, RULE_ACCEPT, SENT_MAX, path_t, program_t, run_t, sent_t
+from fastct.rules.rewrite cimport output_packet, put_leaving_copy
+from fastct.rules.route cimport ROUTE_LOCAL
 from fastct.wire.bytes cimport load_u16, prefetch_r
 from fastct.wire.packet cimport (
     PACKET_CALL,
@@ -227,17 +230,27 @@ cdef inline void walk(engine_t* e, packet_t* p, const frame_t* frame, ct_result_
 
 # ---- with rules
 
+cdef inline void present(engine_t* e, run_t* run, packet_t* p, const frame_t* frame, ct_result_t* r) noexcept nogil:
+    """A packet is about to meet the tables."""
+    run.p, run.r, run.program, run.frame = p, r, e.rules[p.ip_version], frame
+    run.copy = NULL
+    run.mark = e.template.mark
+    run.traced = run.assigned = run.datagram = run.n_sent = 0
+
+
 cdef inline void walk_ruled(engine_t* e, packet_t* p, const frame_t* frame, ct_result_t* r) noexcept nogil:
     """The rest of the walk, through the tables: along a path that is remembered, mostly."""
     cdef program_t* program = e.rules[p.ip_version]
     cdef path_t* path
-    if cython.unlikely(p.kind != PACKET_TRACK or program == NULL or program.has_raw):
+    if cython.unlikely(p.kind != PACKET_TRACK or program == NULL or program.has_raw or e.output.keep):
         walk_tables(e, p, frame, r)
         return
     ct_in(&e.ct, p, r)
     path = memory_path(program, &e.ct, p, r, e.template.mark, 0)
     if cython.unlikely(path == NULL or not path.plain):
-        e.run.mark, e.run.frame = e.template.mark, frame
+        e.output.used = 0
+        present(e, &e.run, p, frame, r)
+        e.run.number = number_of(e, p)
         filter_tracked(e, p, r, path)
         return
     e.taken = path
@@ -255,26 +268,29 @@ cdef void walk_tables(engine_t* e, packet_t* p, const frame_t* frame, ct_result_
     cdef program_t* program = e.rules[p.ip_version]
     cdef path_t* path = NULL
     e.taken = NULL
-    run.mark, run.frame = e.template.mark, frame
+    if not e.output.keep:
+        e.output.used = 0
+    present(e, run, p, frame, r)
+    run.number = number_of(e, p)
     if program == NULL or p.reason == Reason.ip_header_cut:
         run.verdict, run.decided = RULE_ACCEPT, NOWHERE
         track(e, p, r)
         ct_out(&e.ct, p, r)
         return
-    if program.has_raw and not raw_table(e, p, r):
+    no_entry(r, CT_STATE_INVALID)        # which is what a condition takes it for, until it is tracked
+    if program.has_raw and not raw_table(e, run):
         no_entry(r, CT_STATE_NONE)
+        send_all(e, r)
         return
     track(e, p, r)
-    if p.kind == PACKET_TRACK:
+    if p.kind == PACKET_TRACK and not run.traced:
         path = memory_path(program, &e.ct, p, r, run.mark, 0)
     filter_tracked(e, p, r, path)
 
 
-cdef bint raw_table(engine_t* e, packet_t* p, ct_result_t* r) noexcept nogil:
+cdef bint raw_table(engine_t* e, run_t* run) noexcept nogil:
     """The raw table, and what its CT target gave the packet; False if that is the end of it."""
-    cdef run_t* run = &e.run
-    no_entry(r, CT_STATE_INVALID)        # which is what a condition takes it for, until it is tracked
-    run.p, run.r, run.program = p, r, e.rules[p.ip_version]
+    cdef packet_t* p = run.p
     run.template = e.template
     rules_raw(run, 0)
     if run.verdict != RULE_ACCEPT:
@@ -295,18 +311,94 @@ cdef void filter_tracked(engine_t* e, packet_t* p, ct_result_t* r, path_t* path)
     if r.dropped:
         run.verdict = RULE_ACCEPT        # by conntrack, before the tables
         run.decided = NOWHERE
-        return
-    run.p, run.r, run.program = p, r, e.rules[p.ip_version]
-    if path == NULL:
+    elif path == NULL:
         rules_walk(run, 0)
     else:
         path.packets += 1
         path.bytes += p.len
         rules_replay(run, path, 0)
-    if run.verdict == RULE_ACCEPT:
-        ct_out(&e.ct, p, r)
-    else:
+    if cython.unlikely(run.n_sent):
+        send_all(e, r)
+    if r.dropped:
+        return
+    if run.verdict != RULE_ACCEPT:
         ct_dropped(&e.ct, r)
+        return
+    ct_out(&e.ct, p, r)
+    if e.output.keep and not r.dropped:
+        put_leaving_copy(run, e.defrag.latest)
+
+
+# ---- what the host itself sends
+
+cdef void send_all(engine_t* e, ct_result_t* cause) noexcept nogil:
+    """What the host sends because of a packet: it goes out, of the packet's connection if it has one."""
+    cdef int i
+    for i in range(e.run.n_sent):
+        e.run.sent[i].cause = cause[0]
+    i = 0
+    while i < e.run.n_sent:
+        send(e, &e.run.sent[i])
+        i += 1
+
+
+cdef void send_next(engine_t* e, const ct_result_t* cause) noexcept nogil:
+    """What is sent because of what the host has sent waits behind that."""
+    cdef int i
+    for i in range(e.sending.n_sent):
+        if e.run.n_sent == SENT_MAX:
+            e.output.lost += 1
+            return
+        e.run.sent[e.run.n_sent] = e.sending.sent[i]
+        e.run.sent[e.run.n_sent].cause = cause[0]
+        e.run.n_sent += 1
+
+
+cdef void send(engine_t* e, const sent_t* sent) noexcept nogil:
+    """OUTPUT ► POSTROUTING for one of them, and out."""
+    cdef run_t* run = &e.sending
+    cdef packet_t* p = &e.sent
+    cdef ct_result_t r
+    cdef const ct_result_t* cause = &sent.cause
+    cdef bint attached = sent.answers and cause.conn != NULL
+    packet_parse(p, sent.frame.data, sent.frame.cap_len, sent.frame.wire_len, sent.frame.linktype, &e.wire)
+    p.ts_ns = sent.frame.ts_ns
+    p.slot = NO_SLOT
+    present(e, run, p, &sent.frame, &r)
+    run.number, run.via, run.own, run.duplicate = e.run.number, sent.via, True, sent.duplicate
+    run.mark, run.traced = sent.mark, sent.traced
+    no_entry(&r, CT_STATE_INVALID if sent.answers else CT_STATE_UNTRACKED)
+    if attached:
+        attach(p, cause, &r)
+    run.assigned = attached or not sent.answers
+    if run.program == NULL or run.program.has_raw and not raw_table(e, run):
+        return
+    if sent.answers and not attached:
+        track(e, p, &r)
+    if r.dropped:
+        return
+    rules_walk(run, 0)
+    if run.n_sent:
+        send_next(e, &r)
+    if attached:
+        r.conn = NULL                    # what becomes of that is the packet's to say
+    if run.verdict != RULE_ACCEPT:
+        ct_dropped(&e.ct, &r)
+        return
+    ct_out(&e.ct, p, &r)
+    if e.output.keep and run.destination.type != ROUTE_LOCAL:
+        output_packet(run)
+
+
+cdef void attach(const packet_t* p, const ct_result_t* cause, ct_result_t* r) noexcept nogil:
+    """An answer is of the connection of the packet that it answers, and RELATED; a reset closes it."""
+    r[0] = cause[0]
+    r.state = CT_STATE_RELATED
+    r.direction ^= 1
+    r.fresh = r.due = 0
+    if p.l4proto == PROTO_TCP:
+        r.conn.proto.tcp.side[0].flags |= TCP_CLOSE_INIT
+        r.conn.proto.tcp.side[1].flags |= TCP_CLOSE_INIT
 
 
 cdef void ruled_row(const engine_t* e, const packet_t* p, packet_row_t* row) noexcept nogil:
@@ -457,45 +549,7 @@ cdef void engine_batch(engine_t* e, const frame_t* frames, Py_ssize_t n, packet_
         n -= size
 
 
-# ---- what leaves
-
-cdef Py_ssize_t count_leaving(const piece_t* piece, const packet_row_t* rows, Py_ssize_t n) noexcept nogil:
-    """No fewer than the frames that ``put_leaving`` makes."""
-    cdef Py_ssize_t i, count = 0
-    for i in range(n):
-        count += rows[i].verdict == VERDICT_ACCEPT
-    while piece != NULL:
-        count += 1
-        piece = piece.next
-    return count
-
-
-cdef inline void put_piece(frame_t* out, const piece_t* piece, uint64_t ts_ns) noexcept nogil:
-    out.data = piece_frame(piece)
-    out.ts_ns = ts_ns
-    out.cap_len = piece.cap_len
-    out.wire_len = piece.wire_len
-    out.linktype = piece.linktype
-    out.iface = piece.iface
-    out.reserved = 0
-
-
-cdef Py_ssize_t put_leaving(const piece_t* piece, const frame_t* frames, const packet_row_t* rows, Py_ssize_t n,
-                            frame_t* out) noexcept nogil:
-    """The frames of a block that were accepted; for the one that completed a datagram, all its pieces.
-
-    => ``piece``: those of the block's datagrams, in order. Returns how many frames that makes.
-    """
-    cdef Py_ssize_t i, count = 0
-    for i in range(n):
-        if piece == NULL or piece.packet != rows[i].packet:
-            if rows[i].verdict == VERDICT_ACCEPT:
-                out[count] = frames[i]
-                count += 1
-            continue
-        while piece != NULL and piece.packet == rows[i].packet:
-            if rows[i].verdict == VERDICT_ACCEPT:
-                put_piece(&out[count], piece, frames[i].ts_ns)
-                count += 1
-            piece = piece.next
-    return count
+cdef void engine_release(engine_t* e) noexcept nogil:
+    """What the latest block let go has been taken."""
+    defrag_release(&e.defrag)
+    e.output.used = e.output.made.rows = 0

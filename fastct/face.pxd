@@ -3,7 +3,7 @@ from libc.stdint cimport uint8_t, uint64_t
 
 from fastct.conntrack.extra cimport extra_t
 from fastct.engine cimport engine_t
-from fastct.rules.compiled cimport Program
+from fastct.rules.compiled cimport Program, run_t
 from fastct.rules.route cimport Routes
 
 cdef class Engine:
@@ -15,6 +15,7 @@ cdef class Engine:
     cdef Program _ipv6
     cdef Routes _routes
     cdef int _attach(self, int family, Program program, Program before) except -1
+    cdef void _run_with(self, run_t* run, Routes routes)
     cdef uint8_t _policy(self, dict timeouts) except? 255
     cdef object _sorted(self)
     cdef extra_t* _extra_of(self, uint64_t handle) except? NULL

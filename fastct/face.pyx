@@ -26,7 +26,6 @@ from fastct.conntrack.defrag cimport (
     defrag_expire,
     defrag_free,
     defrag_init,
-    defrag_release,
 )
 from fastct.conntrack.expect cimport expect_is_over, expect_t
 from fastct.conntrack.describe cimport ct_expect_row, ct_row
@@ -46,15 +45,17 @@ from fastct.engine cimport (
     CHECKSUM_ON,
     GC_LINES_MAX,
     SLOTS_MAX,
-    count_leaving,
     engine_batch,
+    engine_release,
     engine_stats_t,
     engine_t,
-    put_leaving,
 )
 from fastct.records cimport conn_row_t, expect_row_t, packet_row_t
-from fastct.rules.compiled cimport Program
+from fastct.rules.compiled cimport LINE_LOG, LINE_NFLOG, LINE_TRACE, Program, line_t, run_t
+from fastct.rules.leaving cimport count_leaving, put_leaving
+from fastct.rules.lines cimport lines_free, lines_init
 from fastct.rules.memory cimport MEMO_BASE_MAX, memory_forget_all
+from fastct.rules.rewrite cimport output_free, output_init
 from fastct.rules.route cimport Routes
 from fastct.wire.bytes cimport swap32
 from fastct.wire.packet cimport PROTO_SCTP, hash_key_t, packet_t
@@ -73,7 +74,10 @@ from fastct.records import (
     PACKET_DTYPE,
     ZONE_DIRS,
 )
+from fastct.rules.linetext import line_of
 from fastct.wire.reason import REASONS
+
+LINE_KINDS = {LINE_LOG: "LOG", LINE_NFLOG: "NFLOG", LINE_TRACE: "TRACE"}
 
 cdef object drained(log_t* log, object dtype):
     """The rows of a log as an array of their own, and the log empty."""
@@ -139,6 +143,8 @@ cdef class Engine:
         e.checksum = modes[checksum]
         e.gc_lines = GC_LINES_MAX
         e.wire.offload = e.checksum != CHECKSUM_ON
+        output_init(&e.output)
+        lines_init(&e.output)
         defrag_init(&e.defrag, &e.ct.opts, &e.wire)
         self.configure(sysctls, personality)
         assignments_set(&e.ct.assignments, helpers or {}, auto_helpers)
@@ -148,6 +154,8 @@ cdef class Engine:
 
     def __dealloc__(self):
         if self.e != NULL:
+            output_free(&self.e.output)
+            lines_free(&self.e.output)
             defrag_free(&self.e.defrag)
             ct_free(&self.e.ct)
             free(self.e)
@@ -204,8 +212,11 @@ cdef class Engine:
         self._ipv4, self._ipv6, self._routes = ipv4, ipv6, routes      # they live as long as they are in use
         self.e.taken = NULL
         self.e.ruled = ipv4 is not None or ipv6 is not None
-        self.e.run.ct = &self.e.ct
-        self.e.run.routes = &routes.r
+        self._run_with(&self.e.run, routes)
+        self._run_with(&self.e.sending, routes)
+
+    cdef void _run_with(self, run_t* run, Routes routes):
+        run.ct, run.routes, run.output = &self.e.ct, &routes.r, &self.e.output
 
     cdef int _attach(self, int family, Program program, Program before) except -1:
         """Have packets of a family run through a program; what connections remember of the one before is void."""
@@ -250,7 +261,7 @@ cdef class Engine:
         if rows:
             out = <packet_row_t*><size_t>made.ctypes.data
         with cython.critical_section(self), nogil:
-            defrag_release(&e.defrag)
+            engine_release(e)
             engine_batch(e, block, n, out)
         return made
 
@@ -261,7 +272,7 @@ cdef class Engine:
 
     @keep_leaving.setter
     def keep_leaving(self, bint keep):
-        self.e.defrag.keep_leaving = keep
+        self.e.defrag.keep_leaving = self.e.output.keep = keep
 
     def leaving(self, Frames frames not None, rows not None):
         """The frames that leave, after the latest ``run`` made ``rows`` of ``frames``; valid until the next."""
@@ -273,8 +284,8 @@ cdef class Engine:
         if rows.dtype != PACKET_DTYPE or rows.shape != (n,) or not rows.flags.c_contiguous:
             raise ConfigError("leaving: expected the rows of these frames")
         verdicts = <const packet_row_t*><size_t>rows.ctypes.data
-        made = frames_room(count_leaving(piece, verdicts, n), (self, frames), frames.first)
-        made.n = put_leaving(piece, block, verdicts, n, made.frames)
+        made = frames_room(count_leaving(piece, &self.e.output, verdicts, n), (self, frames), frames.first)
+        made.n = put_leaving(piece, &self.e.output, block, verdicts, n, made.frames)
         return made
 
     @property
@@ -449,6 +460,25 @@ cdef class Engine:
     def drain_expect_events(self):
         """Events of expectations since the last call: EXPECT_EVENT_DTYPE array."""
         return drained(&self.e.ct.expect_log, EXPECT_EVENT_DTYPE)
+
+    def drain_log(self):
+        """What rules wrote to the log since the last call, in order: list of ``rules.linetext.Line``."""
+        cdef const line_t* line
+        cdef const char* text
+        cdef uint64_t i
+        names = self._routes.interfaces if self._routes is not None else ("",)
+        found = []
+        for i in range(self.e.output.lines.rows):
+            line = <const line_t*>self.e.output.lines.mem.base + i
+            text = self.e.output.texts.base + line.at
+            found.append(line_of(
+                line.packet, line.ts_ns, LINE_KINDS[line.kind], line.group, line.family, line.flags,
+                text[:line.prefix_len], names[line.in_if], names[line.out_if], line.comes_in, line.linktype,
+                text[line.prefix_len:line.prefix_len + line.link_len],
+                text[line.prefix_len + line.link_len:line.prefix_len + line.link_len + line.cap_len],
+                line.len, line.mark))
+        self.e.output.lines.rows = self.e.output.text_used = 0
+        return found
 
     # -- the sweep
 

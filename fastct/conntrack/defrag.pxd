@@ -65,6 +65,7 @@ cdef struct defrag_t:
     uint8_t keep_leaving     # keep the pieces of datagrams until defrag_release
     piece_t* leaving         # those, in the order of the packets that completed them
     piece_t* leaving_last
+    piece_t* latest          # of those, the first of the latest datagram
     uint64_t datagrams       # reassembled
     uint64_t expired         # queues whose time ran out
     uint64_t far             # queues begun again because of ipfrag_max_dist

@@ -111,7 +111,7 @@ cdef void forget_pieces(defrag_t* d, piece_t* piece) noexcept nogil:
 cdef void defrag_release(defrag_t* d) noexcept nogil:
     """Give back the pieces of datagrams that were kept."""
     forget_pieces(d, d.leaving)
-    d.leaving = d.leaving_last = NULL
+    d.leaving = d.leaving_last = d.latest = NULL
 
 
 # ---- queues
@@ -396,6 +396,7 @@ cdef Reason datagram_fault(const queue_t* q) noexcept nogil:
 cdef void keep_leaving(defrag_t* d, queue_t* q, uint64_t number) noexcept nogil:
     """The pieces of a datagram leave with packet ``number``: they are the caller's until defrag_release."""
     cdef piece_t* piece = q.pieces.first
+    d.latest = piece
     if d.leaving == NULL:
         d.leaving = piece
     else:

@@ -22,9 +22,11 @@ from fastct.rules.ops import (
     header,
     limits,
     link,
+    logs,
     payload,
     rateest,
     recent,
+    rewriting,
     routing,
     sets,
     tracking,
@@ -34,7 +36,7 @@ from fastct.rules.ops import (
 
 OPS = (header.OPS | transport.OPS | chunks.OPS | extension.OPS | link.OPS | routing.OPS | payload.OPS | bpf.OPS
        | clock.OPS | tracking.OPS | connection.OPS | limits.OPS | hashlimit.OPS | recent.OPS | connlimit.OPS
-       | rateest.OPS | sets.OPS | verdicts.OPS)
+       | rateest.OPS | sets.OPS | verdicts.OPS | rewriting.OPS | logs.OPS)
 DEPTH_MAX = 256          # jumps within jumps: STACK_MAX of the program
 LOW = (1 << 64) - 1
 FIELD_NUMBERS = {name: number for number, name in enumerate(FIELD_NAMES)}
@@ -198,7 +200,8 @@ class _Compiler:
             conditions.append(self._rule(table, rule))
             self.names.append(f"{table.name}/{chain.name}/{number}")
             self.counts.append(rule.counters)
-        self.chains.append((first, len(chain.rules), policy, _index(conditions, self.ruleset.family)))
+        self.chains.append((f"{table.name}:{chain.name}".encode(), first, len(chain.rules), policy,
+                            _index(conditions, self.ruleset.family)))
         if policy:
             self.policies.append((f"{table.name}/{chain.name}/policy", chain.counters))
             self.base[HOOK_NUMBERS[chain.name], TABLE_NUMBERS[table.name, chain.name]] = self.numbers[table.name, chain.name]

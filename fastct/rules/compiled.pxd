@@ -8,7 +8,9 @@ and memory of paths (``memory.pxd``).
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastct.capture.frames cimport frame_t
+from fastct.conntrack.arena cimport arena_t
 from fastct.conntrack.core cimport ct_result_t, ct_t, template_t
+from fastct.conntrack.log cimport log_t
 from fastct.rules.classify cimport classifier_t, cursor_t, packet_fields_t
 from fastct.rules.route cimport route_t, routes_t
 from fastct.wire.packet cimport packet_t
@@ -25,6 +27,11 @@ cdef enum hook:
     HOOK_OUTPUT
     HOOK_POSTROUTING
     HOOKS
+
+cdef enum way:
+    WAY_FORWARD              # until it is routed, a packet that comes in is on this way
+    WAY_INPUT
+    WAY_OUTPUT
 
 # The tables in the order in which a hook calls them, so that a step's place says which comes first.
 cdef enum table:
@@ -88,6 +95,7 @@ cdef struct chain_t:
     const classifier_t* index            # NULL: it is short, and gone through
     uint32_t policy_counter  # base chains: index of the counter of the policy, behind those of the rules
     uint8_t policy           # RULE_ACCEPT, RULE_DROP
+    const uint8_t* name      # "filter:INPUT", zero at the end
 
 # Where traversal is: which rule of which chain comes next.
 cdef struct place_t:
@@ -176,6 +184,67 @@ cdef struct program_t:
     uint64_t random          # of the seeded generator
     memory_t memory
 
+# What packets of a block have become, or have caused, besides verdicts. Memory is given back with the next block, of
+# lines when they are drained.
+cdef struct output_t:
+    arena_t bytes            # copies of packets that were rewritten, answers
+    size_t used
+    log_t made               # made_t
+    log_t lines              # line_t
+    arena_t texts            # what lines are made of
+    size_t text_used
+    uint64_t lost            # frames that there was no room for
+    uint64_t lines_lost
+    uint8_t keep             # frames are wanted
+
+# A frame that leaves: instead of that of a packet, or in front of it.
+cdef struct made_t:
+    frame_t frame
+    uint64_t packet          # number
+    uint8_t replaces
+
+# What a line of a log is about; its words are made of it when somebody reads them.
+cdef enum line_kind:
+    LINE_LOG
+    LINE_NFLOG
+    LINE_TRACE
+
+cdef struct line_t:
+    uint64_t packet          # number
+    uint64_t ts_ns
+    size_t at                # of its bytes: prefix, link header, packet
+    uint32_t mark
+    uint32_t len             # of the packet on the wire
+    uint16_t prefix_len
+    uint16_t link_len
+    uint16_t cap_len
+    uint16_t in_if
+    uint16_t out_if
+    uint16_t group           # NFLOG's, or LOG's level
+    uint16_t flags           # LOG's
+    uint16_t linktype
+    uint8_t kind             # line_kind
+    uint8_t family
+    uint8_t comes_in         # its hook has an incoming interface
+
+cdef enum:
+    SENT_MAX = 8             # packets that the host itself sends because of one, at most
+
+# A packet that the host sends because of the one on its way: an answer, or a copy.
+cdef struct sent_t:
+    frame_t frame
+    const route_t* via       # NULL: where its destination is
+    uint8_t answers          # else it is a copy
+    uint8_t duplicate        # it is a copy, or about one
+    uint8_t traced           # of a copy, as the packet was then
+    uint32_t mark
+    ct_result_t cause        # what conntrack said of the packet that it is about
+
+cdef enum:
+    RECORDING_NOT
+    RECORDING                # what is said of the packet is remembered
+    RECORDING_TRACE          # it is written to the log, rule by rule
+
 # A packet on its way through the tables.
 cdef struct run_t:
     packet_t* p
@@ -188,6 +257,7 @@ cdef struct run_t:
     uint32_t mark            # of the packet
     const route_t* source    # the routes of its addresses
     const route_t* destination
+    const route_t* via       # where it is sent instead; NULL: where its destination is
     uint16_t from_if         # number of the interface it came in by, 0: none
     uint16_t in_if           # what it has of these at ``hook``, 0: none
     uint16_t out_if
@@ -199,6 +269,17 @@ cdef struct run_t:
     uint8_t ttl              # or hop limit, as it is by now
     uint8_t hotdrop          # a condition wants the packet gone
     uint8_t natted           # the nat table was called
+    uint8_t assigned         # the raw table has given it a template
+    uint8_t own              # the host sends it
+    uint8_t duplicate        # because of TEE
+    uint8_t traced           # TRACE has taken it
+    # its bytes, and what else leaves
+    uint64_t number
+    output_t* output
+    uint8_t* copy            # the packet in memory of its own, from the IP header on; NULL: as it came
+    uint8_t datagram         # it was put together of fragments
+    uint8_t n_sent
+    sent_t sent[SENT_MAX]
     # what becomes of it
     uint8_t verdict          # rule_verdict
     uint8_t filtered         # the filter table has let it pass
@@ -209,7 +290,7 @@ cdef struct run_t:
     cursor_t cursor          # of the latest chain with an index
     uint32_t cursor_chain
     # recording of the path, as far as it depends on nothing that changes
-    uint8_t recording
+    uint8_t recording        # RECORDING_*
     path_t path
     tail_t tail
     stack_t stack

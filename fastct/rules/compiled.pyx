@@ -64,8 +64,9 @@ cdef class Program:
     Parameters
     ----------
     family : int
-    chains : list of (first rule, number of rules, policy, index)
-        ``policy``: a rule_verdict of a base chain, 0 for a user's own. ``index``: a Classifier, or None.
+    chains : list of (name, first rule, number of rules, policy, index)
+        ``name``: bytes, "filter:INPUT". ``policy``: a rule_verdict of a base chain, 0 for a user's own. ``index``: a
+        Classifier, or None.
     rules : list of (first op, number of ops, verdict, op of the effect or None, chain)
     ops : list of (OpKind, arguments, blob, invert, key)
         Up to four numbers below 2^64, bytes. ``key``: None, a State, or what its state is
@@ -111,7 +112,9 @@ cdef class Program:
     def _set_chains(self, chains):
         cdef uint32_t i, policies = self.g.n_rules
         cdef Classifier index
-        for i, (first, n, policy, index) in enumerate(chains):
+        for i, (name, first, n, policy, index) in enumerate(chains):
+            self.g.chains[i].name = <const uint8_t*><const char*>(<bytes>name)
+            self._kept.append(name)
             if index is not None:
                 self.g.chains[i].index = &index.c
                 self._kept.append(index)

@@ -14,8 +14,9 @@ from libc.string cimport memcpy, memset
 cimport cython
 
 from fastct.conntrack.conn cimport IPS_DST_NAT_DONE, IPS_SRC_NAT_DONE, conn_t
-from fastct.conntrack.core cimport CT_STATE_ESTABLISHED
+from fastct.conntrack.core cimport CT_STATE_ESTABLISHED, CT_STATE_RELATED
 from fastct.conntrack.opts cimport OPT_IP_FORWARD
+from fastct.rules.answers cimport answer_expired
 from fastct.rules.classify cimport classifier_next, classifier_open, packet_fields_t
 from fastct.rules.connmark cimport connmark, connmark_set
 from fastct.rules.memory cimport memory_keep, path_class, path_marks, time_to_live
@@ -28,8 +29,10 @@ from fastct.rules.compiled cimport (
     HOOK_PREROUTING,
     LIVES_FLAGS,
     LIVES_PACKET,
-    LIVES_PATH,
     NOWHERE,
+    RECORDING,
+    RECORDING_NOT,
+    RECORDING_TRACE,
     RULE_ACCEPT,
     RULE_CONTINUE,
     RULE_DROP,
@@ -43,6 +46,9 @@ from fastct.rules.compiled cimport (
     TABLE_SECURITY,
     TABLE_SNAT,
     TRAIL_MAX,
+    WAY_FORWARD,
+    WAY_INPUT,
+    WAY_OUTPUT,
     chain_t,
     op_t,
     path_t,
@@ -54,10 +60,12 @@ from fastct.rules.compiled cimport (
     stack_t,
     tail_t,
 )
+from fastct.rules.lines cimport trace_rule
 from fastct.rules.ops.reach cimport vouched
+from fastct.rules.rewrite cimport put_ttl
 from fastct.rules.route cimport ROUTE_LOCAL, ROUTE_UNICAST, address_t, packet_address, route_find, route_t
 from fastct.wire.bytes cimport load_be16
-from fastct.wire.packet cimport PACKET_TRACK, packet_t
+from fastct.wire.packet cimport PACKET_TRACK, PROTO_ICMP, PROTO_ICMPV6, packet_t
 from fastct.wire.reason cimport Reason
 
 cdef enum:
@@ -66,11 +74,6 @@ cdef enum:
 cdef enum:
     STEP_ROUTE = 0xF0
     STEP_END = 0xFF
-
-cdef enum:
-    WAY_FORWARD              # until it is routed, a packet that comes in is on this way
-    WAY_INPUT
-    WAY_OUTPUT
 
 # The steps of each way: hook << 4 | table.
 cdef uint8_t[3][10] STEPS = [
@@ -90,8 +93,8 @@ cdef uint8_t[3][10] STEPS = [
 
 cdef inline void spoil(run_t* run) noexcept nogil:
     """What is being recorded, if anything is, cannot be remembered."""
-    if run.recording:
-        run.recording = False
+    if run.recording == RECORDING:
+        run.recording = RECORDING_NOT
         run.path.trailed = TRAIL_MAX + 1
 
 
@@ -102,7 +105,7 @@ cdef void stop_recording(run_t* run) noexcept nogil:
     if s.depth > CALLERS_KEPT:
         spoil(run)                       # too deep to come back to
         return
-    run.recording = False
+    run.recording = RECORDING_NOT
     run.path.verdict = RULE_CONTINUE
     run.path.mark = run.mark
     run.path.connmark_after = connmark(run.ct, run.r.conn)
@@ -114,14 +117,32 @@ cdef void stop_recording(run_t* run) noexcept nogil:
         run.tail.callers[i] = s.callers[i]
 
 
+cdef void record(run_t* run, uint32_t counter) noexcept nogil:
+    """A rule or policy has taken a packet that is recorded."""
+    if run.path.trailed == TRAIL_MAX:
+        spoil(run)
+    else:
+        run.tail.trail[run.path.trailed] = counter
+        run.path.trailed += 1
+
+
+cdef void record_rule(run_t* run, const chain_t* chain, uint32_t number) noexcept nogil:
+    """A rule has taken a packet that is recorded or traced. (A rule that asks nothing is a chain's end to Linux.)"""
+    cdef const rule_t* rule = &run.program.rules[number]
+    cdef const char* word = b"rule"
+    if run.recording == RECORDING_TRACE:
+        if not rule.ops and rule.effect == NOWHERE and rule.verdict >= RULE_RETURN:
+            word = b"policy" if chain.policy else b"return"
+        trace_rule(run, run.stack.at.chain, number - chain.first + 1, word)
+        return
+    if rule.effect_lives == LIVES_PACKET:
+        stop_recording(run)
+    if run.recording:
+        record(run, number)
+
+
 cdef inline void count(run_t* run, uint32_t counter) noexcept nogil:
     """A rule or policy has taken the packet."""
-    if run.recording:
-        if run.path.trailed == TRAIL_MAX:
-            spoil(run)
-        else:
-            run.tail.trail[run.path.trailed] = counter
-            run.path.trailed += 1
     run.program.counters[counter].packets += 1
     run.program.counters[counter].bytes += run.p.len
 
@@ -134,10 +155,10 @@ cdef inline bint holds(run_t* run, const rule_t* rule) noexcept nogil:
     cdef const op_t* end = op + rule.ops
     cdef bint answer
     while op != end:
-        if op.lives == LIVES_PACKET and run.recording:
+        if op.lives == LIVES_PACKET and run.recording == RECORDING:
             stop_recording(run)
         answer = op.test(op, run)
-        if op.lives == LIVES_FLAGS and run.recording:
+        if op.lives == LIVES_FLAGS and run.recording == RECORDING:
             run.path.flags_kept &= op.a[2] if answer else ~op.a[2]
         if answer == op.invert:
             return False
@@ -182,6 +203,17 @@ cdef uint32_t candidate(run_t* run, const chain_t* chain, const stack_t* s) noex
     return classifier_next(chain.index, &run.cursor, s.at.next)
 
 
+cdef bint policy(run_t* run) noexcept nogil:
+    """The end of the table's base chain, which goto may have left."""
+    cdef const chain_t* chain = &run.program.chains[run.base]
+    if run.recording == RECORDING:
+        record(run, chain.policy_counter)
+    elif run.recording == RECORDING_TRACE:
+        trace_rule(run, run.base, chain.n + 1, b"policy")
+    count(run, chain.policy_counter)
+    return decide(run, chain.policy_counter, <rule_verdict>chain.policy)
+
+
 cdef bint traverse(run_t* run) noexcept nogil:
     """From ``run.stack`` on to the end of the table; False if that is the end of the packet's way."""
     cdef program_t* g = run.program
@@ -195,11 +227,11 @@ cdef bint traverse(run_t* run) noexcept nogil:
         if chain.index != NULL and run.indexable and s.at.next < chain.n:
             s.at.next = candidate(run, chain, s)
         if s.at.next >= chain.n:
+            if not chain.policy and run.recording == RECORDING_TRACE:
+                trace_rule(run, s.at.chain, chain.n + 1, b"return")
             if leave(run):
                 continue
-            chain = &g.chains[run.base]          # goto may have left it
-            count(run, chain.policy_counter)
-            return decide(run, chain.policy_counter, <rule_verdict>chain.policy)
+            return policy(run)
         number = chain.first + s.at.next
         rule = &g.rules[number]
         if not holds(run, rule):
@@ -207,8 +239,8 @@ cdef bint traverse(run_t* run) noexcept nogil:
                 return hotdrop(run, number)
             s.at.next += 1
             continue
-        if rule.effect_lives == LIVES_PACKET and run.recording:
-            stop_recording(run)
+        if run.recording:
+            record_rule(run, chain, number)
         count(run, number)
         s.at.next += 1
         verdict = <rule_verdict>rule.verdict
@@ -251,7 +283,7 @@ cdef void find_routes(run_t* run, uint16_t from_if) noexcept nogil:
     packet_address(p, False, &source)
     run.source = route_find(run.routes, p.ip_version, &source)
     packet_address(p, True, &destination)
-    run.destination = route_find(run.routes, p.ip_version, &destination)
+    run.destination = run.via if run.via != NULL else route_find(run.routes, p.ip_version, &destination)
     fill_fields(run, &source, &destination)
     run.from_if = from_if if from_if else run.source.interface
 
@@ -267,6 +299,8 @@ cdef inline bint nat_is_due(run_t* run, uint16_t done) noexcept nogil:
     """The nat table is for connections that have not been through it, and notes that they have."""
     cdef conn_t* c = run.r.conn
     if c == NULL or c.status & done or run.r.state == CT_STATE_ESTABLISHED:
+        return False
+    if run.r.state == CT_STATE_RELATED and run.p.l4proto == (PROTO_ICMP if run.p.ip_version == 4 else PROTO_ICMPV6):
         return False
     run.natted = True
     c.status |= done
@@ -302,9 +336,10 @@ cdef bint route(run_t* run) noexcept nogil:
         run.p.reason = Reason.not_forwarded
     elif run.ttl <= 1:
         run.p.reason = Reason.ttl_exceeded
+        answer_expired(run)
     else:
-        run.ttl -= 1
-        run.path.forwarded |= run.recording
+        put_ttl(run, run.ttl - 1)
+        run.path.forwarded |= run.recording == RECORDING
         return True
     run.verdict = RULE_DROP
     run.decided = NOWHERE
@@ -329,7 +364,7 @@ cdef void walk_on(run_t* run) noexcept nogil:
 
 cdef void begin(run_t* run, uint16_t from_if) noexcept nogil:
     find_routes(run, from_if)
-    run.way = WAY_OUTPUT if run.source.type == ROUTE_LOCAL else WAY_FORWARD
+    run.way = WAY_OUTPUT if run.own or run.source.type == ROUTE_LOCAL else WAY_FORWARD
     run.step = 0
     run.ttl = time_to_live(run.p)
     run.verdict = RULE_ACCEPT
@@ -342,15 +377,15 @@ cdef void rules_replay(run_t* run, const path_t* path, uint16_t from_if) noexcep
     live."""
     cdef const tail_t* tail = &run.program.memory.tails[path.tail]
     cdef int step = STEPS[tail.way][tail.step]
-    run.recording = False
+    run.recording = RECORDING_NOT
     begin(run, from_if)
+    run.ttl -= path.forwarded
     run.mark, run.decided = path.mark, path.decided
     if path.connmark_after != path.marks >> 32:
         connmark_set(run.ct, run.r.conn, path.connmark_after)
     if path.verdict != RULE_CONTINUE:
         run.verdict = path.verdict
         return
-    run.ttl -= path.forwarded
     run.way, run.step, run.filtered = tail.way, tail.step, tail.filtered
     run.stack.at, run.stack.depth = tail.at, tail.depth
     memcpy(run.stack.callers, tail.callers, tail.depth * sizeof(place_t))
@@ -363,14 +398,15 @@ cdef void rules_replay(run_t* run, const path_t* path, uint16_t from_if) noexcep
 
 cdef inline bint begins_path(const run_t* run) noexcept nogil:
     """Whether what the tables say of the packet may be remembered."""
-    return (run.r.conn != NULL and run.p.kind == PACKET_TRACK and not run.p.self_inverse and not run.r.fresh)
+    return (run.r.conn != NULL and run.p.kind == PACKET_TRACK and not run.p.self_inverse and not run.r.fresh
+            and not run.own and not run.traced)
 
 
 cdef void rules_walk(run_t* run, uint16_t from_if) noexcept nogil:
     """Behind conntrack, to the end: ``run.verdict``, ``decided``, ``mark`` and ``p.reason`` say what became of the
     packet. What there was to its way is remembered."""
-    run.recording = begins_path(run)
-    if run.recording:
+    run.recording = RECORDING_TRACE if run.traced else RECORDING if begins_path(run) else RECORDING_NOT
+    if run.recording == RECORDING:
         memset(&run.path, 0, sizeof(path_t))
         memset(&run.tail, 0, sizeof(tail_t))
         run.path.klass, run.path.flags_kept = path_class(run.program, run.r, from_if), ~<uint64_t>0
@@ -379,7 +415,7 @@ cdef void rules_walk(run_t* run, uint16_t from_if) noexcept nogil:
     walk_on(run)
     if not begins_path(run) or run.natted or run.path.trailed > TRAIL_MAX:
         return
-    if run.recording:
+    if run.recording == RECORDING:
         run.path.verdict, run.path.decided, run.path.mark = run.verdict, run.decided, run.mark
         run.path.connmark_after = connmark(run.ct, run.r.conn)
     run.path.plain = run.path.verdict != RULE_CONTINUE and run.path.connmark_after == run.path.marks >> 32
@@ -388,6 +424,6 @@ cdef void rules_walk(run_t* run, uint16_t from_if) noexcept nogil:
 
 cdef void rules_raw(run_t* run, uint16_t from_if) noexcept nogil:
     """The raw table, before the packet is tracked; ``run.verdict`` is RULE_ACCEPT if it goes on."""
-    run.recording = False
+    run.recording = RECORDING_TRACE if run.traced else RECORDING_NOT
     begin(run, from_if)
     call_table(run, HOOK_OUTPUT if run.way == WAY_OUTPUT else HOOK_PREROUTING, TABLE_RAW)

@@ -1,20 +1,58 @@
-"""Effects that decide what becomes of a packet, or how it is tracked."""
-from fastct.conntrack.core cimport CT_STATE_UNTRACKED
-from fastct.rules.compiled cimport RULE_CONTINUE, RULE_REJECT, effect, op_t, rule_verdict, run_t
+"""Effects that decide what becomes of a packet, answer it, or send a copy of it."""
+from libc.stdint cimport uint8_t
+
+from fastct.rules.answers cimport answer_error, answer_reset, send_copy
+from fastct.rules.compiled cimport (
+    LIVES_PACKET,
+    RULE_ACCEPT,
+    RULE_CONTINUE,
+    RULE_DROP,
+    RULE_QUEUE,
+    RULE_REJECT,
+    effect,
+    op_t,
+    rule_verdict,
+    run_t,
+)
+from fastct.rules.route cimport address_t
 
 
 cdef rule_verdict reject_work(const op_t* op, run_t* run) noexcept nogil:
-    """a: number of the answer, which is made when the packet has been dropped"""
+    """a: type and code of an ICMP error"""
+    answer_error(run, <uint8_t>op.a[0], <uint8_t>op.a[1], True)
     return RULE_REJECT
 
 
-cdef rule_verdict notrack_work(const op_t* op, run_t* run) noexcept nogil:
-    run.template.notrack = True
-    run.r.state = CT_STATE_UNTRACKED
+cdef rule_verdict reset_work(const op_t* op, run_t* run) noexcept nogil:
+    answer_reset(run)
+    return RULE_REJECT
+
+
+cdef rule_verdict accept_work(const op_t* op, run_t* run) noexcept nogil:
+    return RULE_ACCEPT
+
+
+cdef rule_verdict drop_work(const op_t* op, run_t* run) noexcept nogil:
+    return RULE_DROP
+
+
+cdef rule_verdict queue_work(const op_t* op, run_t* run) noexcept nogil:
+    return RULE_QUEUE
+
+
+cdef rule_verdict tee_work(const op_t* op, run_t* run) noexcept nogil:
+    """a: the gateway (high, low)"""
+    cdef address_t gateway
+    gateway.hi, gateway.lo = op.a[0], op.a[1]
+    send_copy(run, &gateway)
     return RULE_CONTINUE
 
 
 OPS = {
-    "reject": effect(reject_work),
-    "notrack": effect(notrack_work),
+    "reject": effect(reject_work, LIVES_PACKET),
+    "reset": effect(reset_work, LIVES_PACKET),
+    "accept": effect(accept_work),
+    "drop": effect(drop_work),
+    "queue": effect(queue_work),
+    "tee": effect(tee_work, LIVES_PACKET),
 }

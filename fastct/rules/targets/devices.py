@@ -25,6 +25,9 @@ class Idletimer(Target):
     def show(self, use, numeric):
         return f"timeout:{use.get('timeout')} label:{use.get('label')}" + (" alarm" if "alarm" in use else "")
 
+    def compile(self, use, out):
+        out.note("IDLETIMER: there is no timer to see")
+
 
 class Delay(Kind):
     """Milliseconds, or "inf"."""

@@ -42,6 +42,11 @@ class Nfqueue(Target):
     def show(self, use, numeric):
         return " ".join(["NFQUEUE", *(word.removeprefix("--").removeprefix("queue-") for word in self.save(use))])
 
+    def compile(self, use, out):
+        out.effect("accept" if "queue-bypass" in use else "queue")
+        if "queue-bypass" in use:
+            out.note("NFQUEUE: nobody listens, so --queue-bypass lets packets pass")
+
 
 class Address(Kind):
     """A host's address as a number."""
@@ -77,6 +82,9 @@ class Tee(Target):
         gateway = use.get("gateway")
         text = names.address_text(gateway, self.family) if numeric else names.host_name(gateway, self.family)
         return f"TEE gw:{text}" + (f" oif={use.get('oif')}" if "oif" in use else "")
+
+    def compile(self, use, out):
+        out.effect("tee", *divmod(use.get("gateway"), 1 << 64))
 
 
 class OnPort(Kind):
@@ -116,3 +124,7 @@ class Tproxy(Target):
     def show(self, use, numeric):
         port, address, mark = (word for word in self.save(use) if not word.startswith("--"))
         return f"TPROXY redirect {address}:{port} mark {mark}"
+
+    def compile(self, use, out):
+        out.note("TPROXY: there are no sockets, so packets are dropped")
+        out.effect("drop")

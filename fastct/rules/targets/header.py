@@ -48,6 +48,9 @@ class Tos(Target):
             return f" TOS set{name}"               # the spaces are as iptables has them
         return f"TOS {operation(value, mask, 0xFF, '{:#04x}') or text}"
 
+    def compile(self, use, out):
+        out.effect("tos", *use.get("set-tos"))
+
 
 # DSCP classes: CS0-CS7, AF11-AF43, expedited forwarding and best effort.
 DSCP_CLASSES = {**{f"CS{n}": n << 3 for n in range(8)}, "BE": 0, "EF": 0x2E,
@@ -76,6 +79,9 @@ class Dscp(Target):
     def show(self, use, numeric):
         return f"DSCP set {use.get('set-dscp'):#04x}"
 
+    def compile(self, use, out):
+        out.effect("dscp", use.get("set-dscp"))
+
 
 class _Hops(Target):
     """Sets, raises or lowers TTL or hop limit: one of the three options."""
@@ -88,6 +94,11 @@ class _Hops(Target):
     def show(self, use, numeric):
         (option, value), = use.values.items()
         return f"{self.name} {dict(self.verbs)[option.partition('-')[2]]} {value}"
+
+    def compile(self, use, out):
+        (option, value), = use.values.items()
+        verb = option.partition("-")[2]
+        out.effect("hops", verb != "set", (-value if verb == "dec" else value) % (1 << 64))
 
 
 def _hop_options(prefix):
@@ -110,6 +121,7 @@ class Ecn(Target):
     tcp = ("ecn-tcp-ece", "ecn-tcp-cwr")
     options = (Option("ecn-tcp-remove", excludes=("ecn-tcp-cwr", "ecn-tcp-ece")),
                *(Option(name, Number(1)) for name in tcp), Option("ecn-ip-ect", Number(2)))
+    bits = {"ecn-tcp-ece": 0x40, "ecn-tcp-cwr": 0x80}          # of the flags' byte
     labels = {"ecn-tcp-ece": "ECE=", "ecn-tcp-cwr": "CWR=", "ecn-ip-ect": "ECT codepoint="}
 
     def verify(self, use, rule):
@@ -140,6 +152,11 @@ class Ecn(Target):
             return "ECN TCP remove"
         return " ".join(["ECN", *(f"{label}{use.get(name)}" for name, label in self.labels.items() if name in use)])
 
+    def compile(self, use, out):
+        given = {name: bit for name, bit in self.bits.items() if name in use}
+        out.effect("ecn", sum(given.values()), sum(bit for name, bit in given.items() if use.get(name)),
+                   "ecn-ip-ect" in use, use.get("ecn-ip-ect", 0))
+
 
 @by_family("TCPMSS")
 class Tcpmss(Target):
@@ -169,6 +186,9 @@ class Tcpmss(Target):
 
     def show(self, use, numeric):
         return "TCPMSS clamp to PMTU" if "clamp-mss-to-pmtu" in use else f"TCPMSS set {use.get('set-mss')}"
+
+    def compile(self, use, out):
+        out.effect("tcpmss", use.get("set-mss", 0), "set-mss" not in use)
 
 
 TCP_OPTIONS = {"mss": 2, "wscale": 3, "sack-permitted": 4, "sack": 5, "timestamp": 8, "md5": 19}
@@ -208,6 +228,10 @@ class Tcpoptstrip(Target):
         names = {} if numeric else _TCP_OPTION_NAMES
         return f"TCPOPTSTRIP options {','.join(names.get(value, str(value)) for value in use.get('strip-options'))}"
 
+    def compile(self, use, out):
+        options = use.get("strip-options", ())
+        out.effect("tcpoptstrip", blob=sum(1 << option for option in options).to_bytes(32, "little"))
+
 
 class Checksum(Target):
     name, tables = "CHECKSUM", ("mangle",)
@@ -215,3 +239,6 @@ class Checksum(Target):
 
     def show(self, use, numeric):
         return "CHECKSUM fill"
+
+    def compile(self, use, out):
+        out.effect("checksum")

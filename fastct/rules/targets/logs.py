@@ -54,6 +54,12 @@ class Log(Target):
             words.append(f'prefix "{use.get("log-prefix")}"')
         return " ".join(words)
 
+    def compile(self, use, out):
+        flags = sum(bit for name, bit in self.flags.items() if name in use)
+        if "log-uid" in use:
+            out.note("LOG: packets have no known user")
+        out.effect("log", use.get("log-level"), flags, blob=use.get("log-prefix", "").encode() + b"\0")
+
 
 RANGE_WARNING = "warn: --nflog-range has never worked and is no longer supported, please use --nflog-size instead"
 
@@ -61,6 +67,7 @@ RANGE_WARNING = "warn: --nflog-range has never worked and is no longer supported
 class Nflog(Target):
     """``nflog-group`` and ``nflog-threshold`` are there unless they are 0."""
     name = "NFLOG"
+    said = Log.flags["log-tcp-sequence"] | Log.flags["log-tcp-options"] | Log.flags["log-ip-options"]
     options = (Option("nflog-prefix", Text(least=1, cut=63)), Option("nflog-group", Number(16)),
                Option("nflog-range", Number(), excludes=("nflog-size",), warning=RANGE_WARNING),
                Option("nflog-size", Number(), excludes=("nflog-range",)), Option("nflog-threshold", Number(16)))
@@ -72,6 +79,9 @@ class Nflog(Target):
 
     def show(self, use, numeric):
         return " ".join(word.removeprefix("--") for word in self.save(use))
+
+    def compile(self, use, out):
+        out.effect("nflog", use.get("nflog-group", 0), self.said, blob=use.get("nflog-prefix", "").encode() + b"\0")
 
 
 class AuditType(Kind):
@@ -94,9 +104,15 @@ class Audit(Target):
     def show(self, use, numeric):
         return f"AUDIT {use.get('type')}"
 
+    def compile(self, use, out):
+        out.note("AUDIT: there is no audit daemon to tell")
+
 
 class Trace(Target):
     name, tables = "TRACE", ("raw",)
 
     def show(self, use, numeric):
         return ""
+
+    def compile(self, use, out):
+        out.effect("trace")

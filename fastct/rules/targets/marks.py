@@ -121,6 +121,15 @@ class Connmark(Target):
                 words.append(f"mask {use.get(ours):#x}")
         return " ".join(["CONNMARK", *words, *(f"{name} {use.get(name)}" for name in self.shifts if name in use)])
 
+    def compile(self, use, out):
+        right = "right-shift-mark" in use
+        shift = (use.get(self.shifts[right], 0), right)
+        if "set-xmark" in use:
+            out.effect("set_connmark", *use.get("set-xmark"), *shift)
+        else:
+            action = "save_mark" if "save-mark" in use else "restore_mark"
+            out.effect(action, use.get("ctmask"), use.get("nfmask"), *shift)
+
 
 class Class(Kind):
     """``MAJOR:MINOR`` in hexadecimal, of which 16 bits each count: a pair."""
@@ -144,6 +153,9 @@ class Classify(Target):
     def show(self, use, numeric):
         return "CLASSIFY set {:x}:{:x}".format(*use.get("set-class"))
 
+    def compile(self, use, out):
+        """The priority is the queueing's of devices, which there are none of."""
+
 
 class Connsecmark(Target):
     name, tables = "CONNSECMARK", ("mangle", "security")
@@ -155,6 +167,9 @@ class Connsecmark(Target):
 
     def show(self, use, numeric):
         return f"CONNSECMARK {'save' if 'save' in use else 'restore'}"
+
+    def compile(self, use, out):
+        out.note("CONNSECMARK: no security module labels packets")
 
 
 class Secmark(Target):

@@ -124,6 +124,10 @@ class _Nat(Target):
         words = [] if given is None else [self.label + range_option.kind.write(given)[0]]
         return " ".join(words + [flag.name for flag in flags if flag.name in use])
 
+    def compile(self, use, out):
+        """The decision, which is remembered; addresses are not rewritten."""
+        out.effect("accept")
+
 
 @by_family("SNAT")
 class Snat(_Nat):
@@ -182,6 +186,12 @@ class Netmap(_Nat):
         return (Option("to", Prefix(family, clear=True), needed=True),)
 
 
+def adjustment(before, after):
+    """What is to be added to a word of an address so that its sum stays the same when a prefix changes."""
+    words = [sum(value >> 16 * n & 0xFFFF for n in range(8)) for value in (before, after)]
+    return (words[0] - words[1]) % 0xFFFF or 0xFFFF
+
+
 class _Npt(Target):
     """``src-pfx`` and ``dst-pfx``: address and length."""
     families, tables = (6,), ("mangle",)
@@ -195,10 +205,15 @@ class _Npt(Target):
     def show(self, use, numeric):
         return " ".join([self.name, *(word.removeprefix("--") for word in self.save(use))])
 
+    def compile(self, use, out):
+        (source, source_len), (new, new_len) = use.get("src-pfx"), use.get("dst-pfx")
+        out.effect("npt", max(source_len, new_len), adjustment(source, new), self.destination, source_len,
+                   blob=new.to_bytes(16, "big") + source.to_bytes(16, "big") + bytes(1))
+
 
 class Snpt(_Npt):
-    name, hooks = "SNPT", ("INPUT", "POSTROUTING")
+    name, hooks, destination = "SNPT", ("INPUT", "POSTROUTING"), False
 
 
 class Dnpt(_Npt):
-    name, hooks = "DNPT", ("PREROUTING", "OUTPUT")
+    name, hooks, destination = "DNPT", ("PREROUTING", "OUTPUT"), True

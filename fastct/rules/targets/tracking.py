@@ -1,8 +1,10 @@
 """Targets that say how, or whether, a connection is tracked."""
 from dataclasses import dataclass
 
+from fastct.records import HELPERS as TRACKED_HELPERS
 from fastct.rules.extension import Option, Target
 from fastct.rules.kinds import Kind, Number, Text, number
+from fastct.rules.ops.tracking import ZONE_OF_MARK as ZONE_MARK
 from fastct.rules.words import Failure, Refused
 
 TCP, UDP = 6, 17
@@ -61,6 +63,7 @@ class Ct(Target):
     """At most one of ``zone``, ``zone-orig`` and ``zone-reply``: a number that is not 0, or "mark"."""
     name, tables = "CT", ("raw",)
     zones = ("zone", "zone-orig", "zone-reply")
+    outside = {"zone": 0, "zone-orig": 2, "zone-reply": 1}       # directions that stay in zone 0, bits
     options = (Option("notrack"), Option("helper", Text(cut=15, raw=True)), Option("timeout", TimeoutName(cut=31)),
                Option("ctevents", Events(CT_EVENTS)), Option("expevents", Events(EXP_EVENTS)),
                *(Option(name, Zone()) for name in zones))
@@ -94,6 +97,17 @@ class Ct(Target):
     def show(self, use, numeric):
         return " ".join(["CT", *(word.removeprefix("--") for word in self.save(use))])
 
+    def compile(self, use, out):
+        if use.get("helper", "") not in TRACKED_HELPERS:
+            raise NotImplementedError(self.name)
+        for name in ("ctevents", "expevents"):
+            if name in use:
+                out.note(f"CT: --{name} filters no events")
+        given = next((name for name in self.zones if name in use), "zone")
+        zone = use.get(given, 0)
+        out.effect("assign", ZONE_MARK if zone == "mark" else zone, self.outside[given],
+                   TRACKED_HELPERS.index(use.get("helper", "")), "notrack" in use)
+
 
 class Notrack(Target):
     """The same as CT --notrack, by its older name."""
@@ -103,7 +117,7 @@ class Notrack(Target):
         return "NOTRACK"
 
     def compile(self, use, out):
-        out.effect("notrack")
+        out.effect("assign", 0, 0, 0, True)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,12 @@ ANSWERS = {
         ("icmp6-addr-unreachable", "addr-unreach"), ("icmp6-port-unreachable", "port-unreach"),
         ("tcp-reset", "tcp-reset"), ("icmp6-policy-fail", "policy-fail"), ("icmp6-reject-route", "reject-route")),
 }
+# The type of an answer by family, and the code of each.
+UNREACHABLE = {4: 3, 6: 1}
+CODES = {"icmp-net-unreachable": 0, "icmp-host-unreachable": 1, "icmp-proto-unreachable": 2, "icmp-port-unreachable": 3,
+         "icmp-net-prohibited": 9, "icmp-host-prohibited": 10, "icmp-admin-prohibited": 13,
+         "icmp6-no-route": 0, "icmp6-adm-prohibited": 1, "icmp6-addr-unreachable": 3, "icmp6-port-unreachable": 4,
+         "icmp6-policy-fail": 5, "icmp6-reject-route": 6}
 DEFAULT_ANSWER = {4: "icmp-port-unreachable", 6: "icmp6-port-unreachable"}
 
 
@@ -54,5 +60,7 @@ class Reject(Target):
         return f"reject-with {use.get('reject-with')}"
 
     def compile(self, use, out):
-        names = [name for name, _ in ANSWERS[self.family]]
-        out.effect("reject", names.index(use.get("reject-with")))
+        if use.get("reject-with") == "tcp-reset":
+            out.effect("reset")
+        else:
+            out.effect("reject", UNREACHABLE[self.family], CODES[use.get("reject-with")])
