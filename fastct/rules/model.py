@@ -16,6 +16,7 @@ TABLES = {
 POLICIES = ("ACCEPT", "DROP")
 STANDARD = ("ACCEPT", "DROP", "QUEUE", "RETURN")
 STANDARD_NAME = "standard"      # what iptables calls the extension behind those; no rule with it as a target is taken
+BLANKS = frozenset(" \t\n\v\f\r")      # no name of those has one
 NAME_MAX = 28       # bytes of the name of a chain or target
 
 

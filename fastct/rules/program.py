@@ -1,5 +1,5 @@
 """The program iptables: a command line is read, done to a copy of its table, checked as the kernel does, and kept."""
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from fastct.rules import changes, check, listing, save
 from fastct.rules.commands import PROGRAMS, VERSION, WITH_RULE, CommandLine, Finished
@@ -65,7 +65,9 @@ def _with_rules(line, table, terminal, origin):
         act(rule)
 
     warned = []
-    resolved = [resolve(replace(rule, line=origin), table.chains, warned.append) for rule in line.made]
+    for rule in line.made:
+        rule.line = origin
+    resolved = [resolve(rule, table.chains, warned.append) for rule in line.made]
     terminal.warn(*warned[:1])
     _each(resolved, echo_and_act)
 
