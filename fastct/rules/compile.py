@@ -213,7 +213,7 @@ class _Compiler:
         """Compile one rule; returns what it says of fields."""
         out = Assembler(self.ruleset, rule.header, self.estate, self.notes)
         compile_header(rule, out)
-        for use in [*rule.matches, *([rule.target] if rule.target else [])]:
+        for use in rule.uses:
             self._extension(use, out, rule)
         self.status_asked |= out.status_asked
         first = len(self.ops)

@@ -86,6 +86,11 @@ class Rule:
     counters: Counters = field(default_factory=Counters, compare=False)
     line: int | None = field(default=None, compare=False)
 
+    @property
+    def uses(self):
+        """The extensions: those of the matches and of the target."""
+        return self.matches if self.target is None else [*self.matches, self.target]
+
 
 @dataclass
 class Chain:
@@ -105,25 +110,38 @@ class Table:
     def __init__(self, name):
         self.name = name
         self.given = set()
-        self.chains = {hook: Chain(hook, "ACCEPT") for hook in TABLES[name]}
+        self._chains = {hook: Chain(hook, "ACCEPT") for hook in TABLES[name]}
+        self._sorted = True
+
+    @property
+    def chains(self):
+        """The chains by name, sorted; ``find`` does not need them to be so."""
+        if not self._sorted:
+            base = len(TABLES[self.name])
+            names = list(self._chains)
+            names[base:] = sorted(names[base:], key=str.encode)
+            self._chains = {name: self._chains[name] for name in names}
+            self._sorted = True
+        return self._chains
+
+    def find(self, name):
+        """The chain of that name, or None."""
+        return self._chains.get(name)
 
     def chain(self, name):
         """The chain of that name; raises KeyError."""
-        return self.chains[name]
+        return self._chains[name]
 
     def add(self, chain):
         """Take in a user's chain."""
-        self.chains[chain.name] = chain
-        base = len(TABLES[self.name])
-        names = list(self.chains)
-        names[base:] = sorted(names[base:], key=str.encode)
-        self.chains = {name: self.chains[name] for name in names}
+        self._chains[chain.name] = chain
+        self._sorted = False
 
     def copy(self):
         """A table to change; the rules, which nobody changes, are shared."""
         table = Table(self.name)
-        table.chains = {name: replace(chain, counters=replace(chain.counters), rules=list(chain.rules))
-                        for name, chain in self.chains.items()}
+        table._chains = {name: replace(chain, counters=replace(chain.counters), rules=list(chain.rules))
+                         for name, chain in self.chains.items()}
         return table
 
     def references(self, name):

@@ -239,7 +239,7 @@ class Parser:
     def complete(self):
         """Let the extensions look at what they were given; raises Failure."""
         rule = self._rule()
-        for use in [*self.matches, *([self.target] if self.target else [])]:
+        for use in rule.uses:
             use.extension.verify(use, rule)
             self.warnings += [option.warning for option in use.extension.options
                               if option.warning and option.name in use]

@@ -122,12 +122,12 @@ class Reader:
             raise Failure(f"{self.program}: line {self.number} chain name invalid")
         if len(name.encode()) > NAME_MAX:
             raise Failure(f"Invalid chain name `{name}' ({NAME_MAX} chars max)", word=name)
-        chain = self.table.chains.get(name)
+        chain = self.table.find(name)
         if chain is None or chain.policy is None:
             self._user_chain(name, chain)
         if policy is None:
             raise Failure(f"{self.program}: line {self.number} policy invalid")
-        self.changed |= policy != "-" or self.table.chains[name].policy is None
+        self.changed |= policy != "-" or self.table.chain(name).policy is None
         if policy != "-":
             self._policy(name, policy, counters)
 
