@@ -246,8 +246,9 @@ class CommandLine(Parser):
         self.made = self.rules() if self.commands[0] in WITH_RULE or self.seen & set("sd") else []
         if self.commands == ["R"] and len(self.made) != 1:
             raise Failure("Replacement rule does not specify a unique address")
+        legal = "".join(LEGAL[command] for command in self.commands)
         for letter in CHECKED:
-            if letter in self.seen and not any(letter in LEGAL[command] for command in self.commands):
+            if letter in self.seen and letter not in legal:
                 raise Failure(f"Illegal option `-{letter}' with this command")
         if self.chain is not None and len(self.chain.encode()) > NAME_MAX:
             raise Failure(f"chain name `{self.chain}' too long (must be under {NAME_MAX + 1} chars)", word=self.chain)

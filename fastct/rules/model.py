@@ -20,14 +20,14 @@ BLANKS = frozenset(" \t\n\v\f\r")      # no name of those has one
 NAME_MAX = 28       # bytes of the name of a chain or target
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Network:
     """An address and a mask as numbers of 32 or 128 bits; the mask need not be a prefix."""
     address: int = 0
     mask: int = 0
 
 
-@dataclass
+@dataclass(slots=True)
 class Header:
     """What a rule asks of any packet: ``-s -d -i -o -p -f``.
 
@@ -40,7 +40,7 @@ class Header:
         0: any.
     fragment : bool
         Second and further fragments only (IPv4).
-    inverted : set of str
+    inverted : frozenset of str
         Those of the attributes above that must not be so.
     """
     source: Network = Network()
@@ -49,17 +49,17 @@ class Header:
     out_interface: str = ""
     protocol: int = 0
     fragment: bool = False
-    inverted: set = field(default_factory=set)
+    inverted: frozenset = frozenset()
 
 
-@dataclass
+@dataclass(slots=True)
 class Counters:
     """Packets and bytes (whole IP packets)."""
     packets: int = 0
     bytes: int = 0
 
 
-@dataclass
+@dataclass(slots=True)
 class Rule:
     """One rule of a chain.
 

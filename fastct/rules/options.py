@@ -1,6 +1,7 @@
 """The options of a command line in the order in which they stand, found as C programs find them (getopt_long): clusters
 of letters (``-nvL``), ``--name=value``, abbreviations of long names as long as only one option begins so.
 """
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 NO, YES, MAYBE = 0, 1, 2        # whether an argument follows
@@ -18,15 +19,15 @@ class Longs:
 
     def __init__(self, longs):
         self.longs = tuple(longs)
-        self._exact = {long.name: long for long in reversed(self.longs)}
+        self.find = lru_cache(256)(self._find)
 
-    def find(self, name):
+    def _find(self, name):
         """The Long of a name or of the beginning of one, or None."""
-        exact = self._exact.get(name)
-        if exact is not None:
-            return exact
         begun = [long for long in self.longs if long.name.startswith(name)]
-        return begun[0] if begun and all(long[1:] == begun[0][1:] for long in begun) else None
+        exact = next((long for long in begun if long.name == name), None)
+        if exact or not begun:
+            return exact
+        return begun[0] if all(long[1:] == begun[0][1:] for long in begun) else None
 
 
 class Found(NamedTuple):

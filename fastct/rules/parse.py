@@ -118,7 +118,7 @@ class Parser:
 
     def _header(self, letter, attribute):
         if self.once(letter, invertible=True):
-            self.header.inverted.add(attribute)
+            self.header.inverted |= {attribute}
 
     def _p(self, argument):
         self._header("p", "protocol")
@@ -255,10 +255,8 @@ class Parser:
             raise Failure("! not allowed with multiple source or destination IP addresses")
         (self.header.source, self.header.destination), *others = product(*found)
         rule = self._rule()
-        return [rule, *(replace(rule, header=replace(self.header, source=source, destination=destination,
-                                                     inverted=set(self.header.inverted)),
-                                counters=replace(rule.counters))
-                        for source, destination in others)]
+        return [rule, *(replace(rule, header=replace(self.header, source=source, destination=destination),
+                                counters=replace(rule.counters)) for source, destination in others)]
 
 
 def resolve(rule, chains, warn):

@@ -3,9 +3,8 @@ import re
 
 
 class Word(str):
-    """A word that knows where it stood: ``column`` (from 1; None: not from a file)."""
-
-    column: int | None = None
+    """A word that knows where it stood: ``column``, from 1."""
+    __slots__ = ("column",)
 
     @classmethod
     def at(cls, text, column):
