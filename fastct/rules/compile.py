@@ -85,10 +85,6 @@ class Assembler:
         self._first = 0                  # where the next condition goes that may come first
         self._acted = False              # one that keeps state has been among them
 
-    def narrow(self, field, intervals):
-        """Which values of a field, in intervals with their ends, the rule is for: for the index of its chain."""
-        self.fields.setdefault(FIELD_NUMBERS[field], intervals)
-
     def test(self, name, *arguments, blob=b"", invert=False, key=None, acts=False):
         """A condition: the name of an op, up to four numbers, bytes, and the State or the key of one that it shares.
 

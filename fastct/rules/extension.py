@@ -48,7 +48,7 @@ class Use:
     """An extension as a rule uses it: values of options by name, and the names that are inverted."""
     extension: "Extension"
     values: dict = field(default_factory=dict)
-    inverted: set = field(default_factory=set)
+    inverted: frozenset = frozenset()
 
     def __contains__(self, name):
         return name in self.values
@@ -92,7 +92,7 @@ class Extension:
         """Note the value of an option that has been read."""
         use.values[option.name] = value
         if invert:
-            use.inverted.add(option.name)
+            use.inverted |= {option.name}
 
     def verify(self, use, rule):
         """Check what iptables checks before it holds the options against their table; raises Failure."""
@@ -196,7 +196,7 @@ def fold(use):
         return
     stands_for = {option.name: option.as_option or option.name for option in use.extension.options}
     use.values = {stands_for.get(name, name): value for name, value in use.values.items()}
-    use.inverted = {stands_for[name] for name in use.inverted}
+    use.inverted = frozenset(stands_for[name] for name in use.inverted)
 
 
 def _broken(extension, option, how, other=None):

@@ -6,7 +6,7 @@
     .rules()                the finished rules: several when ``-s`` or ``-d`` names several networks
 """
 from dataclasses import replace
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from itertools import product
 
 from fastct.rules import names
@@ -233,12 +233,14 @@ class Parser:
 
     # -- the rule
 
+    @cached_property
     def _rule(self):
+        """What was read, when all words are."""
         return Rule(self.header, self.matches, self.target, self.jump, self.goto, self.counters or Counters())
 
     def complete(self):
         """Let the extensions look at what they were given; raises Failure."""
-        rule = self._rule()
+        rule = self._rule
         for use in rule.uses:
             use.extension.verify(use, rule)
             self.warnings += [option.warning for option in use.extension.options
@@ -254,7 +256,7 @@ class Parser:
         if self.header.inverted & {"source", "destination"} and max(map(len, found)) > 1:
             raise Failure("! not allowed with multiple source or destination IP addresses")
         (self.header.source, self.header.destination), *others = product(*found)
-        rule = self._rule()
+        rule = self._rule
         return [rule, *(replace(rule, header=replace(self.header, source=source, destination=destination),
                                 counters=replace(rule.counters)) for source, destination in others)]
 

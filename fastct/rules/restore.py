@@ -6,14 +6,13 @@
     COMMIT
 """
 import io
-import re
 from dataclasses import dataclass
 
 from fastct.rules import changes, check, program
 from fastct.rules.commands import PROGRAMS, CommandLine, Finished
 from fastct.rules.model import NAME_MAX, TABLES, Counters
 from fastct.rules.names import counter
-from fastct.rules.words import Failure, Refused, Word, split
+from fastct.rules.words import BARE, Failure, Refused, Word, split
 
 
 @dataclass(frozen=True)
@@ -181,7 +180,7 @@ class Reader:
 
 def _parts(line):
     """The words behind the first character of a line, in which nothing is quoted."""
-    return [Word.at(found[0], found.start() + 1) for found in re.compile(r"[^ \t\n]+").finditer(line, 1)]
+    return [Word.at(found[0], found.start() + 1) for found in BARE.finditer(line, 1)]
 
 
 def restore(text, ruleset, how=None):

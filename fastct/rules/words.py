@@ -47,6 +47,7 @@ class Refused(Failure):
 
 _PLAIN = re.compile(r"[-_a-zA-Z0-9]+\Z")
 _ESCAPED = re.compile(r"""(["\\'])""")
+BARE = re.compile(r"[^ \t\n]+")
 # What stands in front of a quote, what it holds, and the end of it; and a character that is meant as it is.
 _WORD = re.compile(r'''(?=[^ \t\n])([^ \t\n"]*)(?:"((?:[^"\\]+|\\.?)*)("?))?''', re.DOTALL)
 _MEANT = re.compile(r"\\(.?)", re.DOTALL)
@@ -65,6 +66,8 @@ def split(line):
     Blanks part words. A ``"`` opens a quote, in which ``\\`` stands before what is meant as it is; the one that closes
     it ends the word, too. A quote that stays open goes to the end of the line.
     """
+    if '"' not in line:
+        return [Word.at(found[0], found.start() + 1) for found in BARE.finditer(line)]
     words = []
     for found in _WORD.finditer(line):
         text, inside, end = found.groups()
