@@ -12,9 +12,10 @@ NO_SUCH_RULE = "Bad rule (does a matching rule exist in that chain?)."
 
 
 def _chain(table, name, message=Refused.ABSENT):
-    if name not in table.chains:
+    chain = table.find(name)
+    if chain is None:
         raise Refused(message)
-    return table.chains[name]
+    return chain
 
 
 def _jumps(table, rule):
@@ -114,7 +115,7 @@ def zero_number(table, name, number):
 
 def new(table, name):
     """-N"""
-    if name in table.chains or name in STANDARD:
+    if table.find(name) is not None or name in STANDARD:
         raise Refused("Chain already exists.")
     table.add(Chain(name))
 

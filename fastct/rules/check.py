@@ -12,32 +12,34 @@ def final(rule):
     return rule.target is None and rule.jump in STANDARD and not rule.matches and rule.header == NOTHING
 
 
-def _walk(table, hook, hooks):
-    """Add a hook to those from which each rule can be reached (by the rule's id). Raises Refused for a circle."""
-    entered, path = {hook}, [(hook, iter(table.chains[hook].rules))]
+def _reached(chain):
+    """The rules of a chain that packets can come to: those up to the first that is final."""
+    end = next((number for number, rule in enumerate(chain.rules, 1) if final(rule)), None)
+    return chain.rules[:end]
+
+
+def _walk(hook, jumps):
+    """The chains that can be reached from a hook. Raises Refused for a circle."""
+    entered, path = {hook}, {hook: iter(jumps[hook])}
     while path:
-        name, rules = path[-1]
-        rule = next(rules, None)
-        if rule is None:
-            path.pop()
-            continue
-        hooks.setdefault(id(rule), set()).add(hook)
-        if final(rule):
-            path.pop()
-        elif rule.target is None and rule.jump in table.chains:
-            if any(rule.jump == open_ for open_, _ in path):
-                raise Refused(LOOP)
-            if rule.jump not in entered:
-                entered.add(rule.jump)
-                path.append((rule.jump, iter(table.chains[rule.jump].rules)))
+        jump = next(path[next(reversed(path))], None)
+        if jump is None:
+            path.popitem()
+        elif jump in path:
+            raise Refused(LOOP)
+        elif jump not in entered:
+            entered.add(jump)
+            path[jump] = iter(jumps[jump])
+    return entered
 
 
 def hooks_of(table):
-    """From which hooks each rule can be reached: a dict by the rule's id. Raises Refused for jumps in a circle."""
-    hooks = {}
-    for hook in TABLES[table.name]:
-        _walk(table, hook, hooks)
-    return hooks
+    """From which hooks each chain can be reached: a dict by its name. Raises Refused for jumps in a circle."""
+    chains = table.chains
+    jumps = {name: [rule.jump for rule in _reached(chain) if rule.target is None and rule.jump in chains]
+             for name, chain in chains.items()}
+    entered = {hook: _walk(hook, jumps) for hook in TABLES[table.name]}
+    return {name: tuple(hook for hook in entered if name in entered[hook]) for name in chains}
 
 
 def commit(table, family):
@@ -48,13 +50,16 @@ def commit(table, family):
     hooks = hooks_of(table)
     estimators = frozenset(name for chain in table.chains.values() for rule in chain.rules
                            if rule.target is not None and (name := rule.target.get("rateest-name")) is not None)
+    nowhere = Place(table.name, (), family, estimators)
     for chain in table.chains.values():
+        place = Place(table.name, hooks[chain.name], family, estimators)
         for rule in chain.rules:
-            place = Place(table.name, tuple(hooks.get(id(rule), ())), family, estimators)
-            for use in (*rule.matches, *((rule.target,) if rule.target else ())):
+            for use in rule.uses:
                 admit(use, rule, place)
             if rule.jump == STANDARD_NAME and rule.target is None and rule.jump not in table.chains:
                 raise Refused(Refused.ABSENT)
+            if final(rule):
+                place = nowhere
     for chain in table.chains.values():
         if chain.name not in table.given:
             chain.counters = Counters()

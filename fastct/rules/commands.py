@@ -4,7 +4,7 @@ What is checked, in which order, and with which words is iptables'; ``program`` 
 """
 from fastct.rules.extension import TARGETS
 from fastct.rules.kinds import number
-from fastct.rules.model import NAME_MAX, STANDARD, STANDARD_NAME
+from fastct.rules.model import BLANKS, NAME_MAX, STANDARD, STANDARD_NAME
 from fastct.rules.options import MAYBE, NO, YES
 from fastct.rules.parse import RULE_OPTIONS, Parser
 from fastct.rules.words import Failure
@@ -50,7 +50,7 @@ def chain_name(text):
         raise Failure(f"chain name not allowed to start with `{text[0]}'", word=text)
     if text in ("", STANDARD_NAME, *STANDARD) or any((text, family) in TARGETS for family in PROGRAMS):
         raise Failure("chain name may not clash with target name", word=text)
-    if any(char in " \t\n\v\f\r" for char in text):
+    if not BLANKS.isdisjoint(text):
         raise Failure(f"Invalid chain name `{text}'", word=text)
     return text
 
@@ -246,8 +246,9 @@ class CommandLine(Parser):
         self.made = self.rules() if self.commands[0] in WITH_RULE or self.seen & set("sd") else []
         if self.commands == ["R"] and len(self.made) != 1:
             raise Failure("Replacement rule does not specify a unique address")
+        legal = "".join(LEGAL[command] for command in self.commands)
         for letter in CHECKED:
-            if letter in self.seen and not any(letter in LEGAL[command] for command in self.commands):
+            if letter in self.seen and letter not in legal:
                 raise Failure(f"Illegal option `-{letter}' with this command")
         if self.chain is not None and len(self.chain.encode()) > NAME_MAX:
             raise Failure(f"chain name `{self.chain}' too long (must be under {NAME_MAX + 1} chars)", word=self.chain)

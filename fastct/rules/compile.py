@@ -2,6 +2,8 @@
 
 Each extension says what it compiles to (``Extension.compile``); here is what any rule has, and how they are put together.
 """
+from functools import lru_cache
+
 import numpy as np
 
 from fastct.errors import RuleError
@@ -40,12 +42,34 @@ OPS = (header.OPS | transport.OPS | chunks.OPS | extension.OPS | link.OPS | rout
 DEPTH_MAX = 256          # jumps within jumps: STACK_MAX of the program
 LOW = (1 << 64) - 1
 FIELD_NUMBERS = {name: number for number, name in enumerate(FIELD_NAMES)}
-NOTHING = (1, 0)         # an interval that holds no value
+ADDRESSES = {"source": "src", "destination": "dst"}      # conditions by the field that they are about
+NUMBERS = {"sport": 0xFFFF, "dport": 0xFFFF, "protocol": 0xFF}      # … by its name, and its highest value
+NOTHING = ((1, 0),)      # intervals that hold no value
 
 
 def halves(address, mask):
     """The arguments of an address test."""
     return (address >> 64, address & LOW, mask >> 64, mask & LOW)
+
+
+@lru_cache(4096)
+def _values(name, arguments, invert, family):
+    """What a condition of the header says of a field: its number, and the values in intervals. None: nothing."""
+    if name == "ctstate" and not any(arguments[1:]):
+        values = [value for value in range(len(CTSTATES)) if not value or (arguments[0] >> value & 1) != invert]
+        return FIELD_NUMBERS[name], tuple((value, value) for value in values) or NOTHING
+    if name in ADDRESSES:
+        low, mask = arguments[0] << 64 | arguments[1], arguments[2] << 64 | arguments[3]
+        if prefix_length(mask, family) is None:
+            return None
+        field, top = ADDRESSES[name], every(family)
+        high = low | top ^ mask
+    elif name in NUMBERS:
+        field, low, high, top = name, arguments[0], arguments[-1], NUMBERS[name]
+    else:
+        return None
+    inside, outside = ((low, high),), tuple((a, b) for a, b in ((0, low - 1), (high + 1, top)) if a <= b)
+    return FIELD_NUMBERS[field], (outside or NOTHING) if invert else inside
 
 
 class Assembler:
@@ -63,31 +87,6 @@ class Assembler:
         self._first = 0                  # where the next condition goes that may come first
         self._acted = False              # one that keeps state has been among them
 
-    def narrow(self, field, intervals):
-        """Which values of a field, in intervals with their ends, the rule is for: for the index of its chain."""
-        self.fields.setdefault(FIELD_NUMBERS[field], intervals)
-
-    def _narrow_by(self, name, arguments, invert):
-        """What a condition of the header says of a field."""
-        if name in ("source", "destination"):
-            network, mask = (arguments[at] << 64 | arguments[at + 1] for at in (0, 2))
-            length = prefix_length(mask, self.family)
-            if length is None:
-                return
-            low, high, top = network, network | every(self.family) ^ mask, every(self.family)
-            field = {"source": "src", "destination": "dst"}[name]
-        elif name in FIELD_NUMBERS and name in ("sport", "dport", "protocol"):
-            field, low, high, top = name, arguments[0], arguments[-1], 0xFF if name == "protocol" else 0xFFFF
-        elif name == "ctstate" and not any(arguments[1:]):
-            top = len(CTSTATES)
-            values = [value for value in range(top) if not value or (arguments[0] >> value & 1) != invert]
-            self.narrow("ctstate", [(value, value) for value in values] or [NOTHING])
-            return
-        else:
-            return
-        inside, outside = [(low, high)], [(a, b) for a, b in ((0, low - 1), (high + 1, top)) if a <= b]
-        self.narrow(field, (outside or [NOTHING]) if invert else inside)
-
     def test(self, name, *arguments, blob=b"", invert=False, key=None, acts=False):
         """A condition: the name of an op, up to four numbers, bytes, and the State or the key of one that it shares.
 
@@ -95,7 +94,9 @@ class Assembler:
         """
         kind = OPS[name]
         if not self._acted:              # who is not asked changes nothing
-            self._narrow_by(name, arguments, invert)
+            said = _values(name, arguments, invert, self.family)
+            if said is not None:
+                self.fields.setdefault(*said)
         acts = bool(acts or kind.keeps or key is not None)
         self._acted |= acts
         place = len(self.tests) if kind.lives or kind.drops or self._acted else self._first
@@ -216,7 +217,7 @@ class _Compiler:
         """Compile one rule; returns what it says of fields."""
         out = Assembler(self.ruleset, rule.header, self.estate, self.notes)
         compile_header(rule, out)
-        for use in [*rule.matches, *([rule.target] if rule.target else [])]:
+        for use in rule.uses:
             self._extension(use, out, rule)
         self.status_asked |= out.status_asked
         first = len(self.ops)

@@ -5,7 +5,7 @@ import time
 from fastct.rules import save
 from fastct.rules.commands import PROGRAMS, VERSION
 from fastct.rules.model import TABLES
-from fastct.rules.options import MAYBE, MISSING, NO, PLAIN, UNKNOWN, YES, Long, Options
+from fastct.rules.options import MAYBE, MISSING, NO, PLAIN, UNKNOWN, YES, Long, Longs, Options
 from fastct.rules.program import Terminal
 from fastct.rules.restore import How, restore
 
@@ -23,7 +23,7 @@ class _Stop(Exception):
 def _read(words, rows, program, terminal, hint):
     """The options among words, as a dict by letter, and the other words."""
     options = Options(list(words), {letter: argument for letter, _, argument in rows},
-                      [Long(name, argument, letter) for letter, name, argument in rows])
+                      Longs(Long(name, argument, letter) for letter, name, argument in rows))
     given, others = {}, []
     while (found := options.next()) is not None:
         if found.key is PLAIN:

@@ -43,12 +43,12 @@ def exclusive(*options, first=()):
                  for option, others in zip(options, behind, strict=True))
 
 
-@dataclass
+@dataclass(slots=True)
 class Use:
     """An extension as a rule uses it: values of options by name, and the names that are inverted."""
     extension: "Extension"
     values: dict = field(default_factory=dict)
-    inverted: set = field(default_factory=set)
+    inverted: frozenset = frozenset()
 
     def __contains__(self, name):
         return name in self.values
@@ -92,7 +92,7 @@ class Extension:
         """Note the value of an option that has been read."""
         use.values[option.name] = value
         if invert:
-            use.inverted.add(option.name)
+            use.inverted |= {option.name}
 
     def verify(self, use, rule):
         """Check what iptables checks before it holds the options against their table; raises Failure."""
@@ -192,25 +192,31 @@ def admit(use, rule, place):
 
 def fold(use):
     """Options that stand for another one become that one: afterwards there is one value, of the other's name."""
+    if not any(option.as_option for option in use.extension.options):
+        return
     stands_for = {option.name: option.as_option or option.name for option in use.extension.options}
     use.values = {stands_for.get(name, name): value for name, value in use.values.items()}
-    use.inverted = {stands_for[name] for name in use.inverted}
+    use.inverted = frozenset(stands_for[name] for name in use.inverted)
+
+
+def _broken(extension, option, how, other=None):
+    said = {option.name: option.said or option.name for option in extension.options}
+    end = "" if other is None else f' "--{said[other]}".'
+    return Failure(f'{extension.name}: option "--{said[option.name]}" {how}{end}\n')
 
 
 def needed(extension, use):
     """Raise Failure for a rule of the table of options that ``use`` breaks."""
-    said = {option.name: option.said or option.name for option in extension.options}
     for option in extension.options:
         if option.name not in use.values:
             if option.needed:
-                raise Failure(f'{extension.name}: option "--{said[option.name]}" must be specified\n')
+                raise _broken(extension, option, "must be specified")
             continue
-        start = f'{extension.name}: option "--{said[option.name]}"'
         for other in option.requires:
             if other not in use.values:
-                raise Failure(f'{start} also requires "--{said[other]}".\n')
+                raise _broken(extension, option, "also requires", other)
         for other in option.excludes:
             if other in use.values:
-                raise Failure(f'{start} cannot be used together with "--{said[other]}".\n')
+                raise _broken(extension, option, "cannot be used together with", other)
     if sum(name in use.values for name in extension.at_most_one) > 1:
         raise Failure(f"{extension.name}: At most one action is possible")

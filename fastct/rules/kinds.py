@@ -6,12 +6,12 @@ whom: the extension's and the option's name for errors, the family, and the rule
 import re
 import socket
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from fastct.rules.words import Failure, quoted
 
 
-@dataclass(frozen=True)
-class Context:
+class Context(NamedTuple):
     """Whose argument it is."""
     extension: str
     option: str
@@ -46,11 +46,12 @@ class Kind:
 
 
 FLAG = Kind()
+_NUMBER = re.compile(r"\s*\+?(0[xX][0-9a-fA-F]+|\d+)")
 
 
 def number(text):
     """A C number (decimal, 0x, octal) at the front of a text, and the rest; (None, text) without one."""
-    found = re.match(r"\s*\+?(0[xX][0-9a-fA-F]+|\d+)", text)
+    found = _NUMBER.match(text)
     if not found:
         return None, text
     digits, rest = found[1], text[found.end():]

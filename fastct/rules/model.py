@@ -16,17 +16,18 @@ TABLES = {
 POLICIES = ("ACCEPT", "DROP")
 STANDARD = ("ACCEPT", "DROP", "QUEUE", "RETURN")
 STANDARD_NAME = "standard"      # what iptables calls the extension behind those; no rule with it as a target is taken
+BLANKS = frozenset(" \t\n\v\f\r")      # no name of those has one
 NAME_MAX = 28       # bytes of the name of a chain or target
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Network:
     """An address and a mask as numbers of 32 or 128 bits; the mask need not be a prefix."""
     address: int = 0
     mask: int = 0
 
 
-@dataclass
+@dataclass(slots=True)
 class Header:
     """What a rule asks of any packet: ``-s -d -i -o -p -f``.
 
@@ -39,7 +40,7 @@ class Header:
         0: any.
     fragment : bool
         Second and further fragments only (IPv4).
-    inverted : set of str
+    inverted : frozenset of str
         Those of the attributes above that must not be so.
     """
     source: Network = Network()
@@ -48,17 +49,17 @@ class Header:
     out_interface: str = ""
     protocol: int = 0
     fragment: bool = False
-    inverted: set = field(default_factory=set)
+    inverted: frozenset = frozenset()
 
 
-@dataclass
+@dataclass(slots=True)
 class Counters:
     """Packets and bytes (whole IP packets)."""
     packets: int = 0
     bytes: int = 0
 
 
-@dataclass
+@dataclass(slots=True)
 class Rule:
     """One rule of a chain.
 
@@ -85,6 +86,11 @@ class Rule:
     counters: Counters = field(default_factory=Counters, compare=False)
     line: int | None = field(default=None, compare=False)
 
+    @property
+    def uses(self):
+        """The extensions: those of the matches and of the target."""
+        return self.matches if self.target is None else [*self.matches, self.target]
+
 
 @dataclass
 class Chain:
@@ -104,25 +110,38 @@ class Table:
     def __init__(self, name):
         self.name = name
         self.given = set()
-        self.chains = {hook: Chain(hook, "ACCEPT") for hook in TABLES[name]}
+        self._chains = {hook: Chain(hook, "ACCEPT") for hook in TABLES[name]}
+        self._sorted = True
+
+    @property
+    def chains(self):
+        """The chains by name, sorted; ``find`` does not need them to be so."""
+        if not self._sorted:
+            base = len(TABLES[self.name])
+            names = list(self._chains)
+            names[base:] = sorted(names[base:], key=str.encode)
+            self._chains = {name: self._chains[name] for name in names}
+            self._sorted = True
+        return self._chains
+
+    def find(self, name):
+        """The chain of that name, or None."""
+        return self._chains.get(name)
 
     def chain(self, name):
         """The chain of that name; raises KeyError."""
-        return self.chains[name]
+        return self._chains[name]
 
     def add(self, chain):
         """Take in a user's chain."""
-        self.chains[chain.name] = chain
-        base = len(TABLES[self.name])
-        names = list(self.chains)
-        names[base:] = sorted(names[base:], key=str.encode)
-        self.chains = {name: self.chains[name] for name in names}
+        self._chains[chain.name] = chain
+        self._sorted = False
 
     def copy(self):
         """A table to change; the rules, which nobody changes, are shared."""
         table = Table(self.name)
-        table.chains = {name: replace(chain, counters=replace(chain.counters), rules=list(chain.rules))
-                        for name, chain in self.chains.items()}
+        table._chains = {name: replace(chain, counters=replace(chain.counters), rules=list(chain.rules))
+                         for name, chain in self.chains.items()}
         return table
 
     def references(self, name):

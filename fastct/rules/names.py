@@ -2,6 +2,7 @@
 import ipaddress
 import re
 import socket
+from functools import lru_cache
 
 from fastct.rules.kinds import number
 from fastct.rules.model import Network
@@ -76,7 +77,10 @@ def service_name(value, protocol_=None):
 
 def _parts4(text):
     """``10``, ``10.1``, ``0x0a.1.2``: parts from the left, nought for what is missing; None if it is no such thing."""
-    values = [number(part) for part in text.split(".")]
+    try:
+        return int.from_bytes(socket.inet_pton(socket.AF_INET, text), "big")    # as nearly all are written
+    except (OSError, ValueError):
+        values = [number(part) for part in text.split(".")]
     if len(values) > 4 or any(value is None or rest or value > 255 for value, rest in values):
         return None
     return int.from_bytes(bytes(value for value, _ in values).ljust(4, b"\0"), "big")
@@ -101,10 +105,7 @@ def host(text, family):
 def address(text, family):
     """A host's address as a number, or None; of an IPv4 address the end may be missing."""
     if family == 4:
-        parts = [number(part) for part in text.split(".")]
-        if len(parts) > 4 or any(value is None or value > 255 or rest for value, rest in parts):
-            return None
-        return sum(value << shift for (value, _), shift in zip(parts, (24, 16, 8, 0), strict=False))
+        return _parts4(text)
     try:
         found = ipaddress.ip_address(text)
     except ValueError:
@@ -179,6 +180,7 @@ def mask(text, family):
     raise Failure(f"invalid mask `{text}' specified", word=text)
 
 
+@lru_cache(4096)
 def networks(text, family):
     """The networks of ``ADDRESS[/MASK][,…]``, host bits cleared; raises Failure."""
     found = []
@@ -190,7 +192,7 @@ def networks(text, family):
         if value is None:
             raise Failure(f"host/network `{name}' not found", word=text)
         found.append(Network(value & bits, bits))
-    return found
+    return tuple(found)
 
 
 def network_text(network, family, always_length=True):

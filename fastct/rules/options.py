@@ -1,22 +1,36 @@
 """The options of a command line in the order in which they stand, found as C programs find them (getopt_long): clusters
 of letters (``-nvL``), ``--name=value``, abbreviations of long names as long as only one option begins so.
 """
-from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 NO, YES, MAYBE = 0, 1, 2        # whether an argument follows
 
 
-@dataclass(frozen=True)
-class Long:
+class Long(NamedTuple):
     """A long name, whether it has an argument, and what it stands for."""
     name: str
     argument: int
     key: Any
 
 
-@dataclass(frozen=True)
-class Found:
+class Longs:
+    """The long names of a command line; of two that are the same the first counts."""
+
+    def __init__(self, longs):
+        self.longs = tuple(longs)
+        self.find = lru_cache(256)(self._find)
+
+    def _find(self, name):
+        """The Long of a name or of the beginning of one, or None."""
+        begun = [long for long in self.longs if long.name.startswith(name)]
+        exact = next((long for long in begun if long.name == name), None)
+        if exact or not begun:
+            return exact
+        return begun[0] if all(long[1:] == begun[0][1:] for long in begun) else None
+
+
+class Found(NamedTuple):
     """What comes next on the command line: an option by its ``key``, or one of the things below."""
     key: Any
     argument: str | None
@@ -27,7 +41,7 @@ PLAIN, UNKNOWN, MISSING = object(), object(), object()      # not an option; no 
 
 
 class Options:
-    """Reads words; ``longs`` may grow meanwhile."""
+    """Reads words; ``longs`` may become others meanwhile."""
 
     def __init__(self, words, shorts, longs):
         self.words, self.shorts, self.longs = words, shorts, longs
@@ -101,18 +115,9 @@ class Options:
 
     def _long(self, word):
         name, equals, value = word[2:].partition("=")
-        option = self._named(name)
+        option = self.longs.find(name)
         if option is None or (equals and option.argument == NO):
             return Found(UNKNOWN, None, word)
         if equals or option.argument != YES:
             return Found(option.key, value if equals else None, word)
         return self._argument(option.key, word)
-
-    def _named(self, name):
-        begun = [long for long in self.longs if long.name.startswith(name)]
-        exact = next((long for long in begun if long.name == name), None)
-        if exact or not begun:
-            return exact
-        first = begun[0]
-        alike = all((long.argument, long.key) == (first.argument, first.key) for long in begun)
-        return first if alike else None

@@ -6,13 +6,14 @@
     .rules()                the finished rules: several when ``-s`` or ``-d`` names several networks
 """
 from dataclasses import replace
+from functools import cache, cached_property, lru_cache
 from itertools import product
 
 from fastct.rules import names
 from fastct.rules.extension import MATCHES, TARGETS, Use, fold, needed
 from fastct.rules.kinds import Context
-from fastct.rules.model import NAME_MAX, STANDARD, STANDARD_NAME, Counters, Header, Network, Rule
-from fastct.rules.options import MAYBE, MISSING, NO, PLAIN, UNKNOWN, YES, Long, Options
+from fastct.rules.model import BLANKS, NAME_MAX, STANDARD, STANDARD_NAME, Counters, Header, Network, Rule
+from fastct.rules.options import MAYBE, MISSING, NO, PLAIN, UNKNOWN, YES, Long, Longs, Options
 from fastct.rules.words import Failure
 
 # Options of a rule: letter, long names, whether an argument follows.
@@ -41,9 +42,7 @@ class Parser:
     table_of_options = RULE_OPTIONS
 
     def __init__(self, words, family=4, sets=None):
-        rows = self.table_of_options
-        self._base = [Long(name, argument, letter) for letter, long_names, argument in rows for name in long_names]
-        self.options = Options(words, {letter: argument for letter, _, argument in rows if letter != "0"}, self._base)
+        self.options = Options(words, self._shorts(), self._longs(()))
         self.family, self.sets = family, sets
         self.header = Header()
         self.networks = {"s": None, "d": None}      # the texts behind -s and -d
@@ -54,9 +53,25 @@ class Parser:
         self.invert = False
         self.seen = set()           # letters of the options so far that may be given once
         self.warnings = []
-        self._known = []            # extensions whose options are known, the latest first
+        self._known = ()            # extensions whose options are known, the latest first
 
     # -- words
+
+    @classmethod
+    @cache
+    def _shorts(cls):
+        """The letters, and whether an argument follows."""
+        return {letter: argument for letter, _, argument in cls.table_of_options if letter != "0"}
+
+    @classmethod
+    @lru_cache(1024)
+    def _longs(cls, known):
+        """The long names, with those of the extensions that are known."""
+        own = [Long(name, argument, letter) for letter, long_names, argument in cls.table_of_options
+               for name in long_names]
+        return Longs(own + [
+            Long(name, YES if option.kind.count else MAYBE if option.kind.optional else NO, (extension, option))
+            for extension in known for option in extension.options for name in (option.name, *option.alias)])
 
     def read(self):
         """Take all words; raises Failure."""
@@ -103,7 +118,7 @@ class Parser:
 
     def _header(self, letter, attribute):
         if self.once(letter, invertible=True):
-            self.header.inverted.add(attribute)
+            self.header.inverted |= {attribute}
 
     def _p(self, argument):
         self._header("p", "protocol")
@@ -163,10 +178,8 @@ class Parser:
             self.warnings.append(f"Warning: Extension {extension.name} revision {extension.absent} not supported, "
                                  "missing kernel module?")
         if extension not in self._known:
-            self._known.insert(0, extension)
-            self.options.longs = self._base + [
-                Long(name, YES if option.kind.count else MAYBE if option.kind.optional else NO, (known, option))
-                for known in self._known for option in known.options for name in (option.name, *option.alias)]
+            self._known = (extension, *self._known)
+            self.options.longs = self._longs(self._known)
         use = Use(extension)
         if uses is not None:
             uses.append(use)
@@ -186,7 +199,7 @@ class Parser:
             raise Failure("Invalid target name (too short)")
         if len(argument.encode()) > NAME_MAX:
             raise Failure(f"Invalid target name `{argument}' ({NAME_MAX} chars max)", word=argument)
-        if any(char in " \t\n\v\f\r" for char in argument):
+        if not BLANKS.isdisjoint(argument):
             raise Failure(f"Invalid target name `{argument}'", word=argument)
         self.jump = argument
 
@@ -220,13 +233,15 @@ class Parser:
 
     # -- the rule
 
+    @cached_property
     def _rule(self):
+        """What was read, when all words are."""
         return Rule(self.header, self.matches, self.target, self.jump, self.goto, self.counters or Counters())
 
     def complete(self):
         """Let the extensions look at what they were given; raises Failure."""
-        rule = self._rule()
-        for use in [*self.matches, *([self.target] if self.target else [])]:
+        rule = self._rule
+        for use in rule.uses:
             use.extension.verify(use, rule)
             self.warnings += [option.warning for option in use.extension.options
                               if option.warning and option.name in use]
@@ -240,11 +255,10 @@ class Parser:
                  for text in self.networks.values()]
         if self.header.inverted & {"source", "destination"} and max(map(len, found)) > 1:
             raise Failure("! not allowed with multiple source or destination IP addresses")
-        rule = self._rule()
-        return [replace(rule, header=replace(self.header, source=source, destination=destination,
-                                             inverted=set(self.header.inverted)),
-                        counters=replace(rule.counters))
-                for source, destination in product(*found)]
+        (self.header.source, self.header.destination), *others = product(*found)
+        rule = self._rule
+        return [rule, *(replace(rule, header=replace(self.header, source=source, destination=destination),
+                                counters=replace(rule.counters)) for source, destination in others)]
 
 
 def resolve(rule, chains, warn):

@@ -1,5 +1,5 @@
 """The program iptables: a command line is read, done to a copy of its table, checked as the kernel does, and kept."""
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from fastct.rules import changes, check, listing, save
 from fastct.rules.commands import PROGRAMS, VERSION, WITH_RULE, CommandLine, Finished
@@ -49,23 +49,28 @@ def _each(rules, change):
         raise refused
 
 
+# Commands with a rule: what is done with one.
+WITH_EACH = {
+    "A": lambda line, table, rule: changes.append(table, line.chain, rule),
+    "I": lambda line, table, rule: changes.insert(table, line.chain, rule, line.number),
+    "R": lambda line, table, rule: changes.substitute(table, line.chain, rule, line.number),
+    "C": lambda line, table, rule: changes.find(table, line.chain, rule),
+    "D": lambda line, table, rule: changes.delete(table, line.chain, rule),
+}
+
+
 def _with_rules(line, table, terminal, origin):
-    number = line.number
-    act = {
-        "A": lambda rule: changes.append(table, line.chain, rule),
-        "I": lambda rule: changes.insert(table, line.chain, rule, number),
-        "R": lambda rule: changes.substitute(table, line.chain, rule, number),
-        "C": lambda rule: changes.find(table, line.chain, rule),
-        "D": lambda rule: changes.delete(table, line.chain, rule),
-    }[line.commands[0]]
+    act = WITH_EACH[line.commands[0]]
 
     def echo_and_act(rule):
         if "v" in line.seen:
             terminal.say(listing.rule_echo(rule, line.family))
-        act(rule)
+        act(line, table, rule)
 
     warned = []
-    resolved = [resolve(replace(rule, line=origin), table.chains, warned.append) for rule in line.made]
+    for rule in line.made:
+        rule.line = origin
+    resolved = [resolve(rule, table.chains, warned.append) for rule in line.made]
     terminal.warn(*warned[:1])
     _each(resolved, echo_and_act)
 

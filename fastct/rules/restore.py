@@ -6,14 +6,13 @@
     COMMIT
 """
 import io
-import re
 from dataclasses import dataclass
 
 from fastct.rules import changes, check, program
 from fastct.rules.commands import PROGRAMS, CommandLine, Finished
 from fastct.rules.model import NAME_MAX, TABLES, Counters
 from fastct.rules.names import counter
-from fastct.rules.words import Failure, Refused, Word, split
+from fastct.rules.words import BARE, Failure, Refused, Word, split
 
 
 @dataclass(frozen=True)
@@ -122,12 +121,12 @@ class Reader:
             raise Failure(f"{self.program}: line {self.number} chain name invalid")
         if len(name.encode()) > NAME_MAX:
             raise Failure(f"Invalid chain name `{name}' ({NAME_MAX} chars max)", word=name)
-        chain = self.table.chains.get(name)
+        chain = self.table.find(name)
         if chain is None or chain.policy is None:
             self._user_chain(name, chain)
         if policy is None:
             raise Failure(f"{self.program}: line {self.number} policy invalid")
-        self.changed |= policy != "-" or self.table.chains[name].policy is None
+        self.changed |= policy != "-" or self.table.chain(name).policy is None
         if policy != "-":
             self._policy(name, policy, counters)
 
@@ -181,7 +180,7 @@ class Reader:
 
 def _parts(line):
     """The words behind the first character of a line, in which nothing is quoted."""
-    return [Word.at(found[0], found.start() + 1) for found in re.compile(r"[^ \t\n]+").finditer(line, 1)]
+    return [Word.at(found[0], found.start() + 1) for found in BARE.finditer(line, 1)]
 
 
 def restore(text, ruleset, how=None):

@@ -3,9 +3,8 @@ import re
 
 
 class Word(str):
-    """A word that knows where it stood: ``column`` (from 1; None: not from a file)."""
-
-    column: int | None = None
+    """A word that knows where it stood: ``column``, from 1."""
+    __slots__ = ("column",)
 
     @classmethod
     def at(cls, text, column):
@@ -48,6 +47,10 @@ class Refused(Failure):
 
 _PLAIN = re.compile(r"[-_a-zA-Z0-9]+\Z")
 _ESCAPED = re.compile(r"""(["\\'])""")
+BARE = re.compile(r"[^ \t\n]+")
+# What stands in front of a quote, what it holds, and the end of it; and a character that is meant as it is.
+_WORD = re.compile(r'''(?=[^ \t\n])([^ \t\n"]*)(?:"((?:[^"\\]+|\\.?)*)("?))?''', re.DOTALL)
+_MEANT = re.compile(r"\\(.?)", re.DOTALL)
 
 
 def quoted(text, always=False):
@@ -63,21 +66,13 @@ def split(line):
     Blanks part words. A ``"`` opens a quote, in which ``\\`` stands before what is meant as it is; the one that closes
     it ends the word, too. A quote that stays open goes to the end of the line.
     """
-    words, current, start, quote, escaped = [], [], None, False, False
-    for column, char in enumerate(line, 1):
-        if quote and (escaped or char not in '"\\'):
-            current.append(char)
-            escaped = False
-        elif quote and char == "\\":
-            escaped = True
-        elif not quote and char == '"':
-            start, quote = start or column, True
-        elif not quote and char not in " \t\n":
-            start = start or column
-            current.append(char)
-        elif quote or current:      # the quote that closes, or the blank behind a word
-            words.append(Word.at("".join(current), start))
-            current, start, quote = [], None, False
-    if current:
-        words.append(Word.at("".join(current), start))
+    if '"' not in line:
+        return [Word.at(found[0], found.start() + 1) for found in BARE.finditer(line)]
+    words = []
+    for found in _WORD.finditer(line):
+        text, inside, end = found.groups()
+        if inside is not None:
+            text += _MEANT.sub(r"\1", inside)
+        if text or end:
+            words.append(Word.at(text, found.start() + 1))
     return words

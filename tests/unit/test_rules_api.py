@@ -196,3 +196,20 @@ def test_the_transcript():
         assert without_times[0] == without_times[1], line
         compared += 1
     assert compared > 60
+
+
+@pytest.mark.parametrize(("rules", "taken"), [
+    (["INPUT -j A", "A -j B", "B -j C", "C -j A"], False),
+    (["A -j B", "B -j C", "C -j A"], True),
+    (["INPUT -j A", "A -j B", "B -j C", "C -j ACCEPT", "C -j A"], True),
+    (["INPUT -j A", "A -j B", "B -j C", "C -p tcp -j ACCEPT", "C -j A"], False),
+    (["INPUT -j A", "INPUT -j B", "A -j C", "B -j C", "A -j B"], True),
+])
+def test_a_circle_is_refused_where_packets_come_to_it(rules, taken):
+    chains = [f":{name} - [0:0]" for name in "CAB"]
+    text = "\n".join(["*filter", *chains, *(f"-A {rule}" for rule in rules), "COMMIT\n"])
+    if taken:
+        assert Ruleset.parse(text).table("filter").chains[3:] == ["A", "B", "C"]
+    else:
+        with pytest.raises(fastct.RuleError, match="Too many levels"):
+            Ruleset.parse(text)

@@ -6,7 +6,7 @@ import pytest
 from fastct import cli
 from fastct.rules.dump import iptables_restore, iptables_save
 from fastct.rules.model import Ruleset
-from fastct.rules.options import MISSING, NO, PLAIN, UNKNOWN, YES, Long, Options
+from fastct.rules.options import MISSING, NO, PLAIN, UNKNOWN, YES, Long, Longs, Options
 from fastct.rules.program import iptables
 from fastct.rules.words import quoted, split
 
@@ -50,7 +50,7 @@ def test_quotes(word, text):
 def test_options_are_found_as_getopt_finds_them():
     longs = [Long("source", YES, "s"), Long("src", YES, "s"), Long("source-port", YES, "q"), Long("numeric", NO, "n")]
     options = Options(["-nsx", "--src=y", "--sr", "z", "--num", "--sour", "1", "word", "--numeric=1", "-Qn", "-s"],
-                      {"n": NO, "s": YES}, longs)
+                      {"n": NO, "s": YES}, Longs(longs))
     found = []
     while (option := options.next()) is not None:
         found.append((option.key, option.argument))
@@ -59,7 +59,7 @@ def test_options_are_found_as_getopt_finds_them():
 
 
 def test_nothing_is_an_option_behind_two_dashes():
-    options = Options(["-n", "--", "-n"], {"n": NO}, [])
+    options = Options(["-n", "--", "-n"], {"n": NO}, Longs([]))
     assert [options.next().key, options.next(), options.take()] == ["n", None, "-n"]
 
 

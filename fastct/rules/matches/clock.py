@@ -154,7 +154,7 @@ class Time(Match):
         for name, every in (("weekdays", EVERY_WEEKDAY), ("monthdays", EVERY_MONTHDAY)):
             if name in use.inverted:
                 use.values[name] ^= every
-        use.inverted = set()
+        use.inverted = frozenset()
         use.values = self.defaults | use.values
 
     def _daytime(self, use):

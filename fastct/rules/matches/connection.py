@@ -99,7 +99,7 @@ class Connbytes(Match):
         # The kernel knows an inverted range by its end, which is before its beginning.
         low, high = use.get("connbytes")
         if low == high:
-            use.inverted.discard("connbytes")
+            use.inverted -= {"connbytes"}
 
     def show(self, use, numeric):
         counts, = self.options[0].kind.write(use.get("connbytes"))
@@ -133,7 +133,8 @@ class Connlimit(Match):
 
     def finish(self, use, rule):
         if use.inverted:
-            name = use.inverted.pop()
+            name, = use.inverted
+            use.inverted = frozenset()
             use.values["connlimit-upto" if name == "connlimit-above" else "connlimit-above"] = use.values.pop(name)
         use.values.setdefault("connlimit-mask", names.BITS[self.family])
         use.values.setdefault("connlimit-saddr", True)
@@ -179,7 +180,7 @@ class Cluster(Match):
     def finish(self, use, rule):
         if "cluster-local-node" in use:
             use.values["cluster-local-nodemask"] = 1 << use.values.pop("cluster-local-node") - 1
-            use.inverted = {"cluster-local-nodemask"} if use.inverted else set()
+            use.inverted = frozenset({"cluster-local-nodemask"} if use.inverted else ())
 
     def show(self, use, numeric):
         mask, total, seed = (use.get(name) for name in self.order)

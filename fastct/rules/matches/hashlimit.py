@@ -151,7 +151,7 @@ class Hashlimit(Match):
             "gcinterval": given.get("gcinterval", GC_MS),
             "expire": given.get("expire", 1000 * (EXPIRE_BURST_S if octets and burst else seconds)),
         }
-        use.inverted = set()
+        use.inverted = frozenset()
 
     def check(self, use, rule, place):
         value = use.values

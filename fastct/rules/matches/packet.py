@@ -154,7 +154,7 @@ class Dscp(Match):
     def finish(self, use, rule):
         if "dscp-class" in use:
             use.values["dscp"] = use.values.pop("dscp-class")
-            use.inverted = {"dscp"} if use.inverted else set()
+            use.inverted = frozenset({"dscp"} if use.inverted else ())
 
     def show(self, use, numeric):
         return f"DSCP match {use.bang('dscp')}0x{use.get('dscp'):02x}"

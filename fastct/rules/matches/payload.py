@@ -92,7 +92,7 @@ class String(Match):
     def finish(self, use, rule):
         if "hex-string" in use:
             use.values["string"] = use.values.pop("hex-string")
-            use.inverted = {"string"} if use.inverted else set()
+            use.inverted = frozenset({"string"} if use.inverted else ())
         use.values.setdefault("from", 0)
         use.values.setdefault("to", PLACE_MAX)
 

@@ -79,7 +79,7 @@ class Policy(Match):
         elements = [] if use.get("pol") == "none" else given["elements"]
         use.values["elements"] = tuple(tuple((name, *element[name]) for name in ELEMENT if name in element)
                                        for element in elements)
-        use.inverted = set()
+        use.inverted = frozenset()
 
     def check(self, use, rule, place):
         only_at(place, incoming=use.get("dir") == "in", outgoing=use.get("dir") == "out")

@@ -82,7 +82,7 @@ class Rateest(Match):
             first, compared = (value or 0 for value in pair)
             use.values[what] = None if pair == (None, None) else (
                 (first, compared) if delta else NOUGHT if second is not None else (0, compared))
-        use.inverted = set()
+        use.inverted = frozenset()
 
     def check(self, use, rule, place):
         if use.get("mode") is None or (use.get("bps") is None and use.get("pps") is None):

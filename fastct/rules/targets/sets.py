@@ -36,7 +36,7 @@ class Set(Target):
         option.accept(use, context)
 
     def verify(self, use, rule):
-        use.inverted.clear()             # iptables reads a ``!`` here and forgets it
+        use.inverted = frozenset()       # iptables reads a ``!`` here and forgets it
         if not any(name in use for name in ("add-set", "del-set", "map-set")):
             raise Failure("You must specify either `--add-set' or `--del-set' or `--map-set'")
         if "add-set" not in use:
