@@ -1,4 +1,4 @@
-"""Run captures through iptables' rules: the counters of every rule as iptables -L -n -v -x --line-numbers prints them."""
+"""Run captures through iptables' rules: counters of every rule as iptables -L -n -v -x --line-numbers prints them."""
 import sys
 
 import numpy as np
@@ -7,7 +7,7 @@ from fastct.cli import session
 from fastct.cli.options import add_tracking
 from fastct.errors import ConfigError
 from fastct.records import VERDICTS
-from fastct.rules.listing import Style, table_lines
+from fastct.rules.listing import Style
 
 EXAMPLES = """examples:
   fastct filter dump.pcap --rules fw.rules --local 10.1.1.2          a host firewall: INPUT and OUTPUT

@@ -1,6 +1,7 @@
 """The model ► the program that packets run through.
 
-Each extension says what it compiles to (``Extension.compile``); here is what any rule has, and how they are put together.
+Each extension says what it compiles to (``Extension.compile``); here is what any rule has, and how all that is put
+together.
 """
 from functools import lru_cache
 
@@ -36,9 +37,14 @@ from fastct.rules.ops import (
     verdicts,
 )
 
-OPS = (header.OPS | transport.OPS | chunks.OPS | extension.OPS | link.OPS | routing.OPS | payload.OPS | bpf.OPS
-       | clock.OPS | tracking.OPS | connection.OPS | limits.OPS | hashlimit.OPS | recent.OPS | connlimit.OPS
-       | rateest.OPS | sets.OPS | verdicts.OPS | rewriting.OPS | logs.OPS)
+_OPS = [(name, kind)
+        for module in (header, transport, chunks, extension, link, routing, payload, bpf, clock, tracking, connection,
+                       limits, hashlimit, recent, connlimit, rateest, sets, verdicts, rewriting, logs)
+        for name, kind in module.OPS.items()]
+# A match and a target may have the same name.
+CONDITIONS = {name: kind for name, kind in _OPS if not kind.works}
+EFFECTS = {name: kind for name, kind in _OPS if kind.works}
+assert len(CONDITIONS) + len(EFFECTS) == len(_OPS)
 DEPTH_MAX = 256          # jumps within jumps: STACK_MAX of the program
 LOW = (1 << 64) - 1
 FIELD_NUMBERS = {name: number for number, name in enumerate(FIELD_NAMES)}
@@ -92,7 +98,7 @@ class Assembler:
 
         acts : being asked changes something, be it no state of its own.
         """
-        kind = OPS[name]
+        kind = CONDITIONS[name]
         if not self._acted:              # who is not asked changes nothing
             said = _values(name, arguments, invert, self.family)
             if said is not None:
@@ -122,7 +128,7 @@ class Assembler:
 
     def effect(self, name, *arguments, blob=b"", key=None):
         """What the rule does to a packet it takes."""
-        self.work = (OPS[name], arguments, blob, False, key)
+        self.work = (EFFECTS[name], arguments, blob, False, key)
 
 
 def _interface(name):
@@ -205,7 +211,8 @@ class _Compiler:
                             _index(conditions, self.ruleset.family)))
         if policy:
             self.policies.append((f"{table.name}/{chain.name}/policy", chain.counters))
-            self.base[HOOK_NUMBERS[chain.name], TABLE_NUMBERS[table.name, chain.name]] = self.numbers[table.name, chain.name]
+            place = HOOK_NUMBERS[chain.name], TABLE_NUMBERS[table.name, chain.name]
+            self.base[place] = self.numbers[table.name, chain.name]
 
     def _extension(self, use, out, rule):
         try:

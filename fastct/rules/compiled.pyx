@@ -11,12 +11,13 @@ from fastct.rules.memory cimport memory_fold, memory_forget, memory_free, memory
 
 HOOK_NUMBERS = {"PREROUTING": HOOK_PREROUTING, "INPUT": HOOK_INPUT, "FORWARD": HOOK_FORWARD, "OUTPUT": HOOK_OUTPUT,
                 "POSTROUTING": HOOK_POSTROUTING}
+# The number of a table at a hook.
 TABLE_NUMBERS = {(name, hook): number for hook in HOOK_NUMBERS
                  for name, number in (("raw", TABLE_RAW), ("mangle", TABLE_MANGLE), ("filter", TABLE_FILTER),
                                       ("security", TABLE_SECURITY))}
 TABLE_NUMBERS |= {("nat", "PREROUTING"): TABLE_DNAT, ("nat", "OUTPUT"): TABLE_DNAT, ("nat", "INPUT"): TABLE_SNAT,
                   ("nat", "POSTROUTING"): TABLE_SNAT}
-"""The number of a table at a hook."""
+
 VERDICTS = {"CONTINUE": RULE_CONTINUE, "JUMP": RULE_JUMP, "GOTO": RULE_GOTO, "RETURN": RULE_RETURN,
             "ACCEPT": RULE_ACCEPT, "DROP": RULE_DROP, "QUEUE": RULE_QUEUE}
 
@@ -26,6 +27,11 @@ cdef class OpKind:
 
     ``keeps``: bytes of state that it has, all zero in the beginning. ``drops``: it may want the packet gone (hotdrop).
     """
+
+    @property
+    def works(self):
+        """It is an effect."""
+        return self.effect != NULL
 
 
 cdef OpKind condition(test_fn test, lives lives_=LIVES_PATH, size_t keeps=0):

@@ -63,7 +63,7 @@ from fastct.rules.compiled cimport (
 from fastct.rules.lines cimport trace_rule
 from fastct.rules.ops.reach cimport vouched
 from fastct.rules.rewrite cimport put_ttl
-from fastct.rules.route cimport ROUTE_LOCAL, ROUTE_UNICAST, address_t, packet_address, route_find, route_t
+from fastct.rules.route cimport ROUTE_LOCAL, ROUTE_UNICAST, address_t, packet_address, route_find
 from fastct.wire.bytes cimport load_be16
 from fastct.wire.packet cimport PACKET_TRACK, PROTO_ICMP, PROTO_ICMPV6, packet_t
 from fastct.wire.reason cimport Reason

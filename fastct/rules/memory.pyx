@@ -1,7 +1,7 @@
 """Interned paths and pairs of them: two hash tables that only grow, until all of it is forgotten at once."""
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcmp, memset
 
 from fastct.conntrack.conn cimport conn_t
 from fastct.conntrack.core cimport ct_t

@@ -1,7 +1,7 @@
 """Where packets come from and go to: the host's own addresses, its networks, and which interface each is behind.
 
-A capture does not tell; whoever knows says so (``local``, ``interfaces``, ``routes``). Without anything said every packet
-is forwarded, by no interface in particular.
+A capture does not tell; whoever knows says so (``local``, ``interfaces``, ``routes``). Without anything said every
+packet is forwarded, by no interface in particular.
 """
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 

@@ -1,7 +1,7 @@
 """Routes; records are in ``route.pxd``."""
 from ipaddress import ip_interface, ip_network
 
-from libc.stdint cimport uint8_t, uint16_t
+from libc.stdint cimport uint8_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 

@@ -81,7 +81,7 @@ class Conntrack:
     def _ask(self, kind, flags, flow, zone, more=b""):
         """The attributes of the entry with this tuple in either direction, or None."""
         family = socket.AF_INET6 if len(flow.src) == 16 else socket.AF_INET
-        body = struct.pack("!BBH", family, 0, 0) + _tuple(flow) + _attr(ZONE, zone.to_bytes(2, "big")) + more
+        body = struct.pack("!BBH", family, 0, 0) + _tuple(flow) + attr(ZONE, zone.to_bytes(2, "big")) + more
         self._socket.send(struct.pack("IHHII", 16 + len(body), kind, NLM_F_REQUEST | flags, 1, 0) + body)
         answer = self._socket.recv(8192)
         if struct.unpack_from("H", answer, 4)[0] == NLMSG_ERROR:  # there is none
@@ -90,7 +90,7 @@ class Conntrack:
 
     def mark(self, flow, zone, mark):
         """Mark the entry of a tuple, if there is one."""
-        self._ask(CT_NEW, NLM_F_ACK, flow, zone, _attr(MARK, mark.to_bytes(4, "big")))
+        self._ask(CT_NEW, NLM_F_ACK, flow, zone, attr(MARK, mark.to_bytes(4, "big")))
 
     def get(self, flow, zone=0):
         """The ``Entry`` with this tuple in either direction, or None."""

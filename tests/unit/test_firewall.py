@@ -1,4 +1,4 @@
-"""Rules of a tracker: what the tables say of packets, what is left of those they drop, and rules that change under way."""
+"""Rules of a tracker: what tables say of packets, what is left of those they drop, rules that change under way."""
 import subprocess
 import sys
 from pathlib import Path
