@@ -103,8 +103,11 @@ cdef int table_matches(const table_t* t, const packet_t* p, uint32_t* slots) noe
 # ---- changing
 
 cdef uint8_t due_of(uint64_t deadline_ns, uint64_t now) noexcept nogil:
-    cdef uint64_t due = deadline_ns >> DUE_SHIFT, farthest = (now >> DUE_SHIFT) + DUE_AHEAD
-    return <uint8_t>(due if due < farthest else farthest)
+    """The coarse deadline; what has passed is due now: a snapshot may bring what has for long."""
+    cdef uint64_t due = deadline_ns >> DUE_SHIFT, earliest = now >> DUE_SHIFT
+    if due < earliest:
+        return <uint8_t>earliest
+    return <uint8_t>(due if due < earliest + DUE_AHEAD else earliest + DUE_AHEAD)
 
 
 cdef uint32_t take_slot(table_t* t, bint is_ip6) noexcept nogil:

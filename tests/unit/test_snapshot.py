@@ -195,6 +195,7 @@ def test_helpers_masters_and_marks(tmp_path_factory, seed, n, share, limit):
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 1 << 32), n=st.integers(1, 300), share=st.floats(0, 1), new_key=st.booleans(),
        sysctls=st.sampled_from(({}, {"ipfrag_max_dist": 3, "ipfrag_high_thresh": 20000}, {"ipfrag_max_dist": 0})))
+@example(seed=0, n=192, share=1.0, new_key=True, sysctls={})                  # what has expired long ago, and waits
 @example(seed=1324829, n=269, share=0.875, new_key=False, sysctls={})       # a whole one that nobody has noticed
 def test_fragments_wait_on(tmp_path_factory, seed, n, share, new_key, sysctls):
     path = tmp_path_factory.mktemp("snapshot") / "state.fct"
