@@ -106,8 +106,8 @@ def run(args, main, watch=None, at_end=None, **files):
                 tracker.save(args.save)
         finally:
             progress.clear()
-        if at_end is not None:
-            at_end(tracker)
+    if at_end is not None:          # the files are complete by now, whoever reads standard output
+        at_end(tracker)
     return report(args, summary, tally)
 
 
