@@ -13,6 +13,9 @@ from tests.fuzz.wire cimport fuzz_fragments, fuzz_wire
 ctypedef int (*target_t)(const uint8_t* data, size_t size) noexcept
 
 cdef extern from *:
+    """
+    int fuzz_drive(int argc, char **argv, int (*target)(const uint8_t *, size_t), unsigned limit_ms);
+    """
     int fuzz_drive(int argc, char** argv, target_t target, unsigned limit_ms) noexcept
 
 
