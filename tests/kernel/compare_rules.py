@@ -133,20 +133,11 @@ def run(gateway, case, each=False):
     return found and (len(case.packets), found)
 
 
-def before_hop(packet):
-    """A packet as it was before the router took one off its TTL or hop limit."""
-    if packet[0] >> 4 == 6:
-        return packet[:7] + bytes((packet[7] + 1,)) + packet[8:]
-    length = (packet[0] & 15) * 4
-    head = packet[:8] + bytes((packet[8] + 1, packet[9], 0, 0)) + packet[12:length]
-    return head[:10] + checksum(head).to_bytes(2, "big") + head[12:] + packet[length:]
-
-
 def other_bytes(packet, theirs, ours):
     """How what left differs, as text: of packets that are not for the host itself. Linux cuts a datagram anew, and ours
     leaves in the pieces that it came in: of those only whether they leave is compared."""
-    source, destination = (end in LOCAL for end in ends(packet.data))
-    left = [data if source else before_hop(data) for _, data in theirs.left]
+    destination = ends(packet.data)[1] in LOCAL
+    left = [data for _, data in theirs.left]
     if destination or left == ours.left or is_fragment(packet.data) and bool(left) == bool(ours.left):
         return None
     return "\n".join(["left the kernel", *(data.hex() for data in left), "left fastct",

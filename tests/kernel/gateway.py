@@ -27,7 +27,7 @@ HEADS = [bytes.fromhex(mac.replace(":", "")) + peer for mac, peer in zip(DEVICES
 PROGRAMS = {4: "iptables-legacy", 6: "ip6tables-legacy"}
 # The host's own addresses: every eighth client, and a quarter of the servers of ``generator``.
 OWN = {
-    "f0": [f"10.1.0.{number}/16" for number in range(8, 256, 8)] + [f"fd00:1::{n:x}/64" for n in range(8, 256, 8)],
+    "f0": [f"10.1.{number}.0/16" for number in range(8, 256, 8)] + [f"fd00:1::{n:x}:0/64" for n in range(8, 256, 8)],
     "f1": [f"10.2.0.{number}/16" for number in range(1, 25)] + [f"fd00:2::{number:x}/64" for number in range(1, 25)],
 }
 LOCAL = {ip_address(own.partition("/")[0]).packed for owns in OWN.values() for own in owns}

@@ -89,7 +89,7 @@ NEVER = {"PREROUTING": {4, 5, 6, 7, 8, 11}, "INPUT": {4, 5, 6, 7, 8, 11}, "FORWA
 def test_interfaces_at_hooks():
     """Of packets that come in, pass through and are sent here: what is compared above is met."""
     mine = Mine({4: FACTS["which interfaces a packet has at which hook"], 6: ""})
-    for number, packet in enumerate(random_case(1, 400, nat=True).packets, 1):
+    for number, packet in enumerate(random_case(1, 2000, nat=True).packets, 1):
         mine.send(Gateway.frame(packet), number)
     counted = mine.counters(4)
     never = {hook: {number for number in range(1, 17) if not counted[f"mangle/{hook[:4]}/{number}"][0]}
