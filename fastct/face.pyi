@@ -6,7 +6,9 @@ from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
 from fastct.capture.frames import Frames
+from fastct.rules.compiled import Program
 from fastct.rules.linetext import Line
+from fastct.rules.route import Routes
 
 @disjoint_base
 class Engine:
@@ -25,6 +27,7 @@ class Engine:
         on_full: str = "drop",
         local: Sequence[str] = (),
     ) -> Self: ...
+    def rules(self, ipv4: Program | None, ipv6: Program | None, routes: Routes) -> None: ...
     def leaving(self, frames: Frames, rows: NDArray[np.void]) -> Frames: ...
     def configure(self, sysctls: dict[str, Any], personality: str = "6.18") -> None: ...
     def template(

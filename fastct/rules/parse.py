@@ -39,7 +39,7 @@ def no_target(name):
 
 class Parser:
     """Reads one rule. ``sets``: the ipsets there are; None when they are not known."""
-    table_of_options = RULE_OPTIONS
+    table_of_options: tuple = RULE_OPTIONS
 
     def __init__(self, words, family=4, sets=None):
         self.options = Options(words, self._shorts(), self._longs(()))

@@ -5,6 +5,7 @@ import re
 class Word(str):
     """A word that knows where it stood: ``column``, from 1."""
     __slots__ = ("column",)
+    column: int
 
     @classmethod
     def at(cls, text, column):

@@ -60,7 +60,7 @@ class Recent(Match):
 
     def finish(self, use, rule):
         # The side that was named last is the one.
-        *_, side = "rsource", *(name for name in use.values if name in ("rsource", "rdest"))
+        side = ["rsource", *(name for name in use.values if name in ("rsource", "rdest"))][-1]
         use.values = {name: value for name, value in use.values.items() if name not in ("rsource", "rdest")}
         use.values[side] = True
         use.values.setdefault("name", "DEFAULT")

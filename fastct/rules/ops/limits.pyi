@@ -1,0 +1,4 @@
+from fastct.rules.compiled import OpKind
+
+CREDITS_PER_S: int
+OPS: dict[str, OpKind]

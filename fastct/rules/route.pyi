@@ -1,0 +1,12 @@
+from collections.abc import Sequence
+from typing import Self
+
+from typing_extensions import disjoint_base
+
+NAME_MAX: int
+
+@disjoint_base
+class Routes:
+    interfaces: tuple[str, ...]
+    def __new__(cls, local: Sequence[str] = (), interfaces: Sequence[tuple[str, str]] = (),
+                 routes: Sequence[tuple[str, str]] = ()) -> Self: ...
