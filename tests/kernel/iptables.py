@@ -68,6 +68,10 @@ def _both(family, table, chain, rules):
 
 
 def differences(family, table, chain, rules):
-    """The rules of a base chain that get different answers, with both. The words of each make just one rule."""
+    """The rules of a base chain that get different answers, with both. The words of each make just one rule.
+
+    Where iptables itself crashes (ends by a signal), to refuse the rule is the same answer.
+    """
     ours, theirs = isolated(_both, family, table, chain, rules)
-    return [(words, mine, other) for words, mine, other in zip(rules, ours, theirs, strict=True) if mine != other]
+    return [(words, mine, other) for words, mine, other in zip(rules, ours, theirs, strict=True)
+            if mine != other and not (other.status < 0 and mine.status)]

@@ -75,6 +75,8 @@ def test_nothing_is_an_option_behind_two_dashes():
     ("-A INPUT -j NO", "Couldn't load target `NO':No such file or directory\n"),
     ("-A INPUT --src=1.1.1.1", "host/network `--src=1.1.1.1' not found"),
     ("-N LOG", "chain name may not clash with target name"), ("-S -- x", "unknown arguments found on commandline"),
+    ("-A INPUT -m hashlimit --hashlimit-upto 1b/s --hashlimit-burst 9b --hashlimit-name a",
+     "a burst needs a rate of at least 16b/s"),
     ("-S !", "nothing appropriate following !"), ("-W 1 -L !", "--wait-interval only makes sense with --wait\n"),
 ])
 def test_wrong_command_lines(line, message):

@@ -129,6 +129,8 @@ class Hashlimit(Match):
             raise Failure("You have to specify --hashlimit")
         octets, rate, _ = found
         if octets and burst is not None:
+            if not bytes_of(rate):          # below 16 bytes a second: iptables itself ends with SIGFPE here
+                raise Failure("a burst needs a rate of at least 16b/s")
             if burst < bytes_of(rate):
                 raise Failure(f"burst cannot be smaller than {bytes_of(rate)}b")
         elif burst is not None and burst > BURST_MAX:
