@@ -19,8 +19,8 @@ from fastct.wire.bytes cimport prefetch_r, prefetch_w
 from fastct.wire.packet cimport PROTO_SCTP, PROTO_TCP, key_hash
 
 cdef enum:
-    FAR = 8              # candidates ahead whose entry is fetched
-    NEAR = 4             # and whose place in the index is: its key is there by then
+    FAR = 16             # candidates ahead whose entry is fetched
+    NEAR = 8             # and whose place in the index is: its key is there by then
 
 
 cdef int probation_init(probation_t* p, uint64_t slots_max) except -1:

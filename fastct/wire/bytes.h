@@ -49,9 +49,16 @@ static inline uint16_t swap16(uint16_t v) { return __builtin_bswap16(v); }
 static inline uint32_t swap32(uint32_t v) { return __builtin_bswap32(v); }
 static inline uint64_t swap64(uint64_t v) { return __builtin_bswap64(v); }
 
-/* prefetch for writing: the lines are about to be dirtied. */
-static inline void prefetch_w(const void *p) { __builtin_prefetch(p, 1, 3); }
-static inline void prefetch_r(const void *p) { __builtin_prefetch(p, 0, 3); }
+/* Asking for memory ahead; prefetch_w: the line is about to be dirtied. The empty statement keeps the compiler from
+ * dropping a call to a function that does nothing else, as GCC does: to it, such a function has no effect. */
+static inline void prefetch_w(const void *p) {
+    __builtin_prefetch(p, 1, 3);
+    __asm__ volatile("");
+}
+static inline void prefetch_r(const void *p) {
+    __builtin_prefetch(p, 0, 3);
+    __asm__ volatile("");
+}
 
 /* Sum of 16-bit words in native byte order, unfolded: ones' complement addition does not depend on
  * the byte order, so swapping can wait until (or be left out at) the end. */
