@@ -8,6 +8,7 @@ same CRC32C, the same Toeplitz sum (of the key that network cards come with), or
 zeros; beside as many with random tuples. Medians of rounds in which each is measured once, in turns.
 """
 import argparse
+import socket
 import statistics
 import time
 
@@ -68,7 +69,8 @@ def under_zeros(rng):
     tuples = at_random(rng, CANDIDATES * COLLIDING)
     tuples[:, 0], tuples[:, 4] = 1, 2       # in canonical order as they are
     a = np.ascontiguousarray(tuples[:, :8]).view("<u8")[:, 0]
-    b = np.ascontiguousarray(tuples[:, 8:]).view("<u4")[:, 0].astype(np.uint64) | np.uint64(17 | 2 << 8) << np.uint64(32)
+    ports = np.ascontiguousarray(tuples[:, 8:]).view("<u4")[:, 0].astype(np.uint64)
+    b = ports | np.uint64(socket.IPPROTO_UDP | socket.AF_INET << 8) << np.uint64(32)
     first = fold(a, b)
     return tuples[(fold(first, b) ^ first) & np.uint64(0xFF) == 0][:COLLIDING]
 
@@ -87,9 +89,9 @@ def datagrams(tuples):
     frames[:, 12:15] = 0x08, 0x00, 0x45
     frames[:, 17], frames[:, 22], frames[:, 23], frames[:, 39] = 50, 64, 17, 30
     frames[:, 26:38] = tuples
-    n = len(frames)
-    return frames_from_buffer(frames.reshape(-1), np.arange(n, dtype=np.uint64) * np.uint64(64), np.full(n, 64, np.uint32),
-                              START_NS + np.arange(n, dtype=np.uint64))
+    number = np.arange(len(frames), dtype=np.uint64)
+    lengths = np.full(len(frames), 64, np.uint32)
+    return frames_from_buffer(frames.reshape(-1), 64 * number, lengths, START_NS + number)
 
 
 def per_packet(tracker, block):
@@ -135,7 +137,8 @@ def main():
     rng = np.random.default_rng(1)
     compare("full", lambda: new_connections(False), lambda: new_connections(True), rounds)
     spread = datagrams(at_random(rng))
-    for name, tuples in (("crc32c", colliding(crc32c)), ("toeplitz", colliding(toeplitz)), ("zero key", under_zeros(rng))):
+    chosen = {"crc32c": colliding(crc32c), "toeplitz": colliding(toeplitz), "zero key": under_zeros(rng)}
+    for name, tuples in chosen.items():
         block = datagrams(tuples)
         compare(name, lambda: collisions(spread), lambda block=block: collisions(block), rounds)
 
