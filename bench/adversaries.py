@@ -70,7 +70,7 @@ def under_zeros(rng):
     tuples[:, 0], tuples[:, 4] = 1, 2       # in canonical order as they are
     a = np.ascontiguousarray(tuples[:, :8]).view("<u8")[:, 0]
     ports = np.ascontiguousarray(tuples[:, 8:]).view("<u4")[:, 0].astype(np.uint64)
-    b = ports | np.uint64(socket.IPPROTO_UDP | socket.AF_INET << 8) << np.uint64(32)
+    b = ports | np.uint64(socket.IPPROTO_UDP | 4 << 8) << np.uint64(32)
     first = fold(a, b)
     return tuples[(fold(first, b) ^ first) & np.uint64(0xFF) == 0][:COLLIDING]
 
