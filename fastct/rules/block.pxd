@@ -13,7 +13,8 @@ occur at any place:
     words    bits of 64 rules: words[first[word * n_columns + column] + number]
 
 The rules that satisfy all fields are the AND of one word per column, where the AND of the summaries says that there may
-be some. A field that no rule of the block asks about has no part. Everything a block points to is one piece of memory.
+be some. A block of no more than DENSE_RULES is dense: its rows are the bits of its rules themselves, in whole cache lines,
+and are ANDed from end to end. A field that no rule of the block asks about has no part. Everything a block points to is one piece of memory.
 """
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
@@ -25,10 +26,14 @@ cdef extern from "rules/rank.h" nogil:
     void ask_ahead(const void* p) noexcept
     int bit_lowest(uint64_t bits) noexcept      # bits != 0
     uint32_t rank_line(const int32_t* keys, int32_t value) noexcept
+    uint32_t lanes_in_common(const uint8_t* const* rows, uint32_t n, size_t at) noexcept
     uint32_t rank_wide(const wide_t* sorted, uint32_t n, wide_t value) noexcept
 
 cdef enum:
     BLOCK_RULES = 16384
+    DENSE_RULES = 1024       # two cache lines
+    LINE_BYTES = 64
+    LANE_RULES = 32          # bits of a lane, in a dense row
     BLOCK_SUMMARY = 4        # words of a summary: a bit for each 64 rules
     FANOUT = LINE_KEYS + 1
     MAX_LEVELS = 7
@@ -102,6 +107,7 @@ cdef struct block_t:
     uint32_t n_summary
     uint32_t n_columns
     uint32_t row_size        # bytes
+    bint dense
     bint two_bytes           # a word's number takes two bytes in a row
     size_t memory            # bytes
     const column_t* columns

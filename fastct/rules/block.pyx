@@ -12,7 +12,6 @@ cdef extern from "stdlib.h":
     void* aligned_alloc(size_t alignment, size_t size)
 
 cdef enum:
-    ALIGNMENT = 64
     PAGE = 256               # values of a page, and pages of a part
     PAGED_WORDS = 8          # words of a row from which on there are pages
     # Most combinations of rows in a product, for each rule, and words that are looked at to make one.
@@ -49,11 +48,14 @@ cdef int block_build(block_t* block, const condition_t* conditions, size_t n, ui
     block.n_columns = len(drafts)
     if block.n_columns == 0:
         return 0
-    for draft in drafts:
-        check_numbers(block, draft)
+    block.dense = n_rules <= DENSE_RULES
+    if not block.dense:
+        for draft in drafts:
+            check_numbers(block, draft)
     block.row_size = row_size(block)
     allocate(block, drafts, places)
-    fill_words(block, drafts)
+    if not block.dense:
+        fill_words(block, drafts)
     for i in range(block.n_columns):
         fill_column(block, &places[i], i, drafts[i])
     return 0
@@ -98,11 +100,13 @@ cdef int check_numbers(block_t* block, Draft draft) except -1:
 
 
 cdef inline size_t aligned(size_t size) noexcept:
-    return (size + ALIGNMENT - 1) & ~<size_t>(ALIGNMENT - 1)
+    return (size + LINE_BYTES - 1) & ~<size_t>(LINE_BYTES - 1)
 
 
 cdef uint32_t row_size(const block_t* block) noexcept:
     cdef uint32_t numbers = (block.n_words << 1) if block.two_bytes else block.n_words
+    if block.dense:
+        return <uint32_t>aligned(block.n_words * sizeof(uint64_t))
     return block.n_summary * sizeof(uint64_t) + ((numbers + 7) & ~<uint32_t>7)
 
 
@@ -122,12 +126,13 @@ cdef int allocate(block_t* block, list drafts, places_t* places) except -1:
     cdef Draft draft
     cdef char* memory
     words = size = size + aligned(block.n_words * block.n_columns * sizeof(uint32_t))
-    for draft in drafts:
-        n_different += draft.n_different
+    if not block.dense:
+        for draft in drafts:
+            n_different += draft.n_different
     size += aligned(n_different * sizeof(uint64_t))
     for i in range(block.n_columns):
         size = place_column(block, drafts[i], &places[i], size)
-    memory = <char*>aligned_alloc(ALIGNMENT, size)
+    memory = <char*>aligned_alloc(LINE_BYTES, size)
     if memory == NULL:
         raise MemoryError("no memory for the index of a chain")
     memset(memory, 0, size)
@@ -198,7 +203,10 @@ cdef void fill_column(block_t* block, const places_t* places, uint32_t i, Draft 
         column.product = product
         for at in range(draft.n_product):
             product[at] = draft.product[at] * block.row_size
-    fill_rows(block, <uint8_t*>column.rows, draft)
+    if block.dense:
+        fill_dense_rows(block, <uint8_t*>column.rows, draft)
+    else:
+        fill_rows(block, <uint8_t*>column.rows, draft)
 
 
 cdef void fill_part(part_t* part, char* cuts, uint32_t* row_of, Draft draft, uint32_t unit) noexcept:
@@ -308,3 +316,13 @@ cdef void fill_rows(const block_t* block, uint8_t* rows, Draft draft) noexcept:
                 (<uint16_t*>numbers)[word] = <uint16_t>known.number
             else:
                 numbers[word] = <uint8_t>known.number
+
+
+cdef void fill_dense_rows(const block_t* block, uint8_t* rows, Draft draft) noexcept:
+    cdef size_t row
+    cdef uint32_t word
+    cdef uint64_t* bits
+    for row in range(draft.n_rows):
+        bits = <uint64_t*>(rows + row * block.row_size)
+        for word in range(block.n_words):
+            bits[word] = draft.words[draft.rows[row * block.n_words + word]].bits

@@ -7,8 +7,8 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from fastct.rules.block cimport (
-    BLOCK_RULES, FANOUT, FIELD_SRC, FIELDS, LINE_KEYS, PART_PAGES, PART_WIDE, ask_ahead, bit_lowest, block_build,
-    block_free, column_t, part_t, rank_line, rank_wide, wide_join)
+    BLOCK_RULES, FANOUT, FIELD_SRC, FIELDS, LANE_RULES, LINE_BYTES, LINE_KEYS, PART_PAGES, PART_TREE, PART_WIDE, ask_ahead,
+    bit_lowest, block_build, block_free, column_t, lanes_in_common, part_t, rank_line, rank_wide, wide_join)
 
 # What conditions are about, by number.
 FIELD_NAMES = ("src", "dst", "sport", "dport", "protocol", "in_interface", "out_interface", "ctstate", "mark")
@@ -66,18 +66,27 @@ cdef size_t classifier_memory(const classifier_t* c) noexcept:
     return memory
 
 
+cdef inline uint32_t value_of(const packet_fields_t* fields, uint32_t field) noexcept nogil:
+    return (<const uint32_t*>fields)[field]
+
+
+cdef inline int32_t key_of(const packet_fields_t* fields, uint32_t field) noexcept nogil:
+    """A value as the keys of trees are written."""
+    return <int32_t>(value_of(fields, field) ^ <uint32_t>0x80000000)
+
+
 cdef inline uint32_t part_of(const part_t* part, const packet_fields_t* fields) noexcept nogil:
     """What a part adds to the sum for the packet's value."""
     cdef const uint64_t* pair
     cdef int32_t key
     cdef uint32_t value, line = 0, level
     if part.kind == PART_PAGES:
-        value = (<const uint32_t*>fields)[part.field] & 0xFFFF
+        value = value_of(fields, part.field) & 0xFFFF
         return part.row_of[part.page_of[value >> 8] << 8 | value & 0xFF]
     if part.kind == PART_WIDE:
         pair = &fields.src_hi if part.field == FIELD_SRC else &fields.dst_hi
         return part.row_of[rank_wide(part.cuts, part.n_cuts, wide_join(pair[0], pair[1]))]
-    key = <int32_t>((<const uint32_t*>fields)[part.field] ^ <uint32_t>0x80000000)
+    key = key_of(fields, part.field)
     for level in range(part.n_levels - 1):
         line = line * FANOUT + rank_line(part.keys + part.level[level] + <size_t>line * LINE_KEYS, key)
     line *= LINE_KEYS
@@ -97,6 +106,11 @@ cdef inline void open_rows(cursor_t* cursor) noexcept nogil:
     cdef const block_t* block = cursor.block
     cdef uint32_t i, word
     cdef uint64_t bits
+    if block.dense:
+        cursor.candidates[0] = lanes_in_common(cursor.rows, block.n_columns, 0)
+        if block.row_size > LINE_BYTES:
+            cursor.candidates[0] |= <uint64_t>lanes_in_common(cursor.rows, block.n_columns, LINE_BYTES) << LINE_KEYS
+        return
     for word in range(block.n_summary):
         bits = ~<uint64_t>0
         for i in range(block.n_columns):
@@ -120,25 +134,82 @@ cdef void classifier_open(const classifier_t* c, const packet_fields_t* fields, 
         open_block(cursor, c.blocks)
 
 
-cdef inline void open_column(const column_t* column, uint32_t row_size, uint32_t at, const packet_fields_t* fields,
-                             cursor_t* cursors, size_t n) noexcept nogil:
-    """Find the rows of one column for at most CLASSIFIER_BATCH packets, and ask for their memory."""
-    cdef uint32_t places[CLASSIFIER_BATCH]
-    cdef const uint8_t* row
-    cdef part_t part           # a copy: the compiler then knows that nothing written changes it
-    cdef uint32_t i, line
+cdef inline uint32_t rank_down(const int32_t* level, uint32_t line, int32_t key) noexcept nogil:
+    """One level of a tree: the line's child, as a line of the level below; of the lowest, 17 places for 16 cuts."""
+    return line * FANOUT + rank_line(level + <size_t>line * LINE_KEYS, key)
+
+
+cdef void add_tree(const part_t* part, const packet_fields_t* fields, uint32_t* places, size_t n) noexcept nogil:
+    """``add_part`` for a tree, with a loop of its own for each of the depths that large chains have."""
+    cdef const int32_t* top = part.keys
+    cdef const int32_t* middle = part.keys + part.level[1]
+    cdef const int32_t* low = part.keys + part.level[part.n_levels - 1]
+    cdef const uint32_t* row_of = part.row_of
+    cdef uint32_t field = part.field
+    cdef int32_t key
+    cdef uint32_t line
+    cdef size_t j
+    if part.n_levels == 1:
+        for j in range(n):
+            key = key_of(&fields[j], field)
+            places[j] += row_of[rank_line(top, key)]
+    elif part.n_levels == 2:
+        for j in range(n):
+            key = key_of(&fields[j], field)
+            line = rank_line(top, key) * LINE_KEYS
+            places[j] += row_of[line + rank_line(low + line, key)]
+    elif part.n_levels == 3:
+        for j in range(n):
+            key = key_of(&fields[j], field)
+            line = rank_down(middle, rank_line(top, key), key) * LINE_KEYS
+            places[j] += row_of[line + rank_line(low + line, key)]
+    else:
+        for j in range(n):
+            places[j] += part_of(part, &fields[j])
+
+
+cdef inline void add_pages(const part_t* part, const packet_fields_t* fields, uint32_t* places, size_t n) noexcept nogil:
+    cdef const uint8_t* page_of = part.page_of
+    cdef const uint32_t* row_of = part.row_of
+    cdef uint32_t field = part.field, value
     cdef size_t j
     for j in range(n):
-        places[j] = 0
-    for i in range(column.n_parts):
-        part = column.parts[i]
+        value = value_of(&fields[j], field) & 0xFFFF
+        places[j] += row_of[page_of[value >> 8] << 8 | value & 0xFF]
+
+
+cdef void add_part(const part_t* part, const packet_fields_t* fields, uint32_t* places, size_t n) noexcept nogil:
+    """Add what a part adds for each of n packets."""
+    cdef size_t j
+    if part.kind == PART_TREE:
+        add_tree(part, fields, places, n)
+    elif part.kind == PART_PAGES:
+        add_pages(part, fields, places, n)
+    else:
         for j in range(n):
-            places[j] += part_of(&part, &fields[j])
+            places[j] += part_of(part, &fields[j])
+
+
+cdef void open_column(const column_t* column, uint32_t row_size, uint32_t at, const packet_fields_t* fields,
+                      cursor_t* cursors, size_t n) noexcept nogil:
+    """Find the rows of one column for at most CLASSIFIER_BATCH packets, and ask for their memory."""
+    cdef uint32_t places[CLASSIFIER_BATCH]
+    cdef const uint8_t* rows = column.rows
+    cdef const uint32_t* product = column.product
+    cdef uint32_t i, line
+    cdef size_t j
+    memset(places, 0, sizeof(places))
+    for i in range(column.n_parts):
+        add_part(&column.parts[i], fields, places, n)
+    if product != NULL:
+        for j in range(n):
+            places[j] = product[places[j]]
     for j in range(n):
-        row = column.rows + (places[j] if column.product == NULL else column.product[places[j]])
-        cursors[j].rows[at] = row
-        for line in range(0, row_size, 64):
-            ask_ahead(row + line)
+        cursors[j].rows[at] = rows + places[j]
+        ask_ahead(rows + places[j])
+    for line in range(64, row_size, 64):
+        for j in range(n):
+            ask_ahead(rows + places[j] + line)
 
 
 cdef void classifier_open_batch(const classifier_t* c, const packet_fields_t* fields, cursor_t* cursors,
@@ -172,6 +243,23 @@ cdef inline uint64_t rules_of(const cursor_t* cursor, uint32_t word, bint two_by
     return rules
 
 
+cdef inline uint32_t next_of_dense(const cursor_t* cursor, uint32_t start) noexcept nogil:
+    """The same of a dense block: its candidates are the lanes that have a rule."""
+    cdef uint64_t left = cursor.candidates[0] & ~<uint64_t>0 << start // LANE_RULES
+    cdef uint32_t lane, rules, i
+    while left:
+        lane = <uint32_t>bit_lowest(left)
+        left &= left - 1
+        rules = (<const uint32_t*>cursor.rows[0])[lane]
+        for i in range(1, cursor.block.n_columns):
+            rules &= (<const uint32_t*>cursor.rows[i])[lane]
+        if lane == start // LANE_RULES:
+            rules &= ~<uint32_t>0 << start % LANE_RULES
+        if rules:
+            return lane * LANE_RULES + <uint32_t>bit_lowest(rules)
+    return NO_RULE
+
+
 cdef inline uint32_t next_of_block(cursor_t* cursor, uint32_t start, bint two_bytes) noexcept nogil:
     """The first rule of the cursor's block from ``start`` on, counted within the block; NO_RULE: none."""
     cdef uint32_t at = start >> 12, word
@@ -201,7 +289,9 @@ cdef uint32_t classifier_next(const classifier_t* c, cursor_t* cursor, uint32_t 
             return start
         if cursor.block != block:
             open_block(cursor, block)
-        if block.two_bytes:
+        if block.dense:
+            found = next_of_dense(cursor, start % BLOCK_RULES)
+        elif block.two_bytes:
             found = next_of_block(cursor, start % BLOCK_RULES, True)
         else:
             found = next_of_block(cursor, start % BLOCK_RULES, False)
