@@ -13,8 +13,9 @@ occur at any place:
     words    bits of 64 rules: words[first[word * n_columns + column] + number]
 
 The rules that satisfy all fields are the AND of one word per column, where the AND of the summaries says that there may
-be some. A block of no more than DENSE_RULES is dense: its rows are the bits of its rules themselves, in whole cache lines,
-and are ANDed from end to end. A field that no rule of the block asks about has no part. Everything a block points to is one piece of memory.
+be some. A block of no more than DENSE_RULES is dense: its rows are the bits of its rules themselves, in whole cache
+lines, and are ANDed from end to end. A field that no rule of the block asks about has no part. Everything a block
+points to is one piece of memory.
 """
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 

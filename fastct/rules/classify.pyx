@@ -7,8 +7,8 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from fastct.rules.block cimport (
-    BLOCK_RULES, FANOUT, FIELD_SRC, FIELDS, LANE_RULES, LINE_BYTES, LINE_KEYS, PART_PAGES, PART_TREE, PART_WIDE, ask_ahead,
-    bit_lowest, block_build, block_free, column_t, lanes_in_common, part_t, rank_line, rank_wide, wide_join)
+    BLOCK_RULES, FANOUT, FIELD_SRC, FIELDS, LANE_RULES, LINE_BYTES, LINE_KEYS, PART_PAGES, PART_TREE, PART_WIDE,
+    ask_ahead, bit_lowest, block_build, block_free, column_t, lanes_in_common, part_t, rank_line, rank_wide, wide_join)
 
 # What conditions are about, by number.
 FIELD_NAMES = ("src", "dst", "sport", "dport", "protocol", "in_interface", "out_interface", "ctstate", "mark")
@@ -109,7 +109,8 @@ cdef inline void open_rows(cursor_t* cursor) noexcept nogil:
     if block.dense:
         cursor.candidates[0] = lanes_in_common(cursor.rows, block.n_columns, 0)
         if block.row_size > LINE_BYTES:
-            cursor.candidates[0] |= <uint64_t>lanes_in_common(cursor.rows, block.n_columns, LINE_BYTES) << LINE_KEYS
+            bits = lanes_in_common(cursor.rows, block.n_columns, LINE_BYTES)
+            cursor.candidates[0] |= bits << LINE_KEYS
         return
     for word in range(block.n_summary):
         bits = ~<uint64_t>0
@@ -168,7 +169,8 @@ cdef void add_tree(const part_t* part, const packet_fields_t* fields, uint32_t* 
             places[j] += part_of(part, &fields[j])
 
 
-cdef inline void add_pages(const part_t* part, const packet_fields_t* fields, uint32_t* places, size_t n) noexcept nogil:
+cdef inline void add_pages(const part_t* part, const packet_fields_t* fields, uint32_t* places,
+                           size_t n) noexcept nogil:
     cdef const uint8_t* page_of = part.page_of
     cdef const uint32_t* row_of = part.row_of
     cdef uint32_t field = part.field, value
