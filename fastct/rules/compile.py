@@ -36,6 +36,7 @@ from fastct.rules.ops import (
     transport,
     verdicts,
 )
+from fastct.rules.pause import collector_paused
 
 _OPS = [(name, kind)
         for module in (header, transport, chunks, extension, link, routing, payload, bpf, clock, tracking, connection,
@@ -241,6 +242,7 @@ class _Compiler:
         return out.fields
 
 
+@collector_paused()
 def compile_ruleset(ruleset: Ruleset, estate=None, seed=0) -> Program:
     """The program of a ruleset; counters begin with those of the model, which ``Program.sync`` brings up to date.
 

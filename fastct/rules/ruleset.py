@@ -13,6 +13,7 @@ from fastct.replaced import replaced
 from fastct.rules import changes, check, listing, model, program, save
 from fastct.rules.commands import PROGRAMS, VERSION, Finished, chain_name
 from fastct.rules.parse import Parser, resolve
+from fastct.rules.pause import collector_paused
 from fastct.rules.restore import How, Reader
 from fastct.rules.words import Failure, Refused, split
 
@@ -45,6 +46,7 @@ class Ruleset:
         return self.model.family
 
     @classmethod
+    @collector_paused()
     def parse(cls, text, family=4, path=None):
         """The ruleset of a text in the format of iptables-save, with its counters.
 
