@@ -230,18 +230,18 @@ def _feed(source, tracker, packets, leaving, until):
             return
 
 
-def _release_waiting(tracker, logs):
+def _release_waiting(tracker, late):
     """Hand on all rows whose turn has come; returns how many may wait before that is worth trying again."""
     tracker.gc.sweep()
-    for log in logs:
-        log.collect()
-        log.release(tracker.now)
+    for kept in late:
+        kept.collect()
+        kept.release(tracker.now)
     # Where time stands still nothing can go; trying again at every block would be quadratic.
-    return max(HELD_ROWS, 2 * max(log.rows for log in logs))
+    return max(HELD_ROWS, 2 * max(kept.rows for kept in late))
 
 
 def replay(source, tracker, *, connections=None, packets=None, events=None, expectations=None, leaving=None,
-           at=None, progress=None):
+           log=None, at=None, progress=None):
     """Feed a capture through a tracker and hand on what comes out.
 
     Ctrl-C ends the reading, not the output: what had been read is handed on in full.
@@ -257,6 +257,8 @@ def replay(source, tracker, *, connections=None, packets=None, events=None, expe
         Called with arrays of rows (CONNECTION_DTYPE, PACKET_DTYPE, EVENT_DTYPE, EXPECT_EVENT_DTYPE).
     leaving : callable, optional
         Called with blocks of frames: the packets that leave. The tracker is made with ``keep_leaving`` then.
+    log : callable, optional
+        Called with lists of ``rules.linetext.Line``: what rules wrote to the log.
     at : int or datetime.timedelta, optional
         Stop before the first packet later than this (ns since the epoch, or a timedelta after the first packet);
         connections are then those alive at that time, and no others.
@@ -274,7 +276,7 @@ def replay(source, tracker, *, connections=None, packets=None, events=None, expe
     ConfigError
         If ``at`` is neither.
     """
-    logs = (_Ended(tracker, connections if at is None and connections else lambda rows: None),
+    late = (_Ended(tracker, connections if at is None and connections else lambda rows: None),
             _Events(tracker, events or (lambda rows: None)),
             _ExpectEvents(tracker, expectations or (lambda rows: None)))
     ticker = _Progress(progress, source)
@@ -283,18 +285,22 @@ def replay(source, tracker, *, connections=None, packets=None, events=None, expe
     held_most = HELD_ROWS
     try:
         for _ in _feed(source, tracker, packets, leaving, until):
-            for log in logs:
-                log.collect()
-            if max(log.rows for log in logs) >= held_most:
-                held_most = _release_waiting(tracker, logs)
+            for kept in late:
+                kept.collect()
+            if max(kept.rows for kept in late) >= held_most:
+                held_most = _release_waiting(tracker, late)
+            if log is not None:
+                log(tracker.drain_log())
             ticker.tick()
     except KeyboardInterrupt:
         interrupted = True
     last_ns = tracker.now
     tracker.gc.sweep(None if interrupted or not tracker.stats["packets"] else until.ns)
-    for log in logs:
-        log.collect()
-        log.release(NS_MAX)
+    for kept in late:
+        kept.collect()
+        kept.release(NS_MAX)
+    if log is not None:
+        log(tracker.drain_log())        # of a block that was interrupted
     if connections:
         for rows in tracker.connection_blocks():
             connections(rows)

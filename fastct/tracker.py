@@ -502,6 +502,11 @@ class Tracker:
         were noticed. ``after`` counts the events of connections before each, from the beginning on."""
         return self._engine.drain_expect_events()
 
+    def drain_log(self):
+        """What rules wrote to the log since the last call (LOG, NFLOG, TRACE), in order: list of
+        ``rules.linetext.Line``. Lines for which there was no room are counted as ``lines_lost``."""
+        return self._engine.drain_log()
+
     @property
     def stats(self):
         """Counters by name: packets by ctstate and reason, connections by how they ended."""

@@ -13,6 +13,7 @@ EXAMPLES = """examples:
   fastct filter dump.pcap --rules fw.rules --local 10.1.1.2          a host firewall: INPUT and OUTPUT
   fastct filter dump.pcap --rules fw.rules --interface eth0=10.1.1.2/24
   fastct filter dump.pcap --rules fw.rules --packets p.csv           the verdict on each packet, and which rule it was
+  fastct filter dump.pcap --rules fw.rules --log log.txt             what LOG, NFLOG and TRACE write
   fastct filter dump.pcap --rules fw.rules --write out.pcap          the packets that leave
 """
 STYLE = Style(numeric=True, verbose=True, exact=True, numbers=True)
@@ -25,6 +26,7 @@ def add_options(parser):
                         help="connections to a file: .txt .csv .jsonl .arrow .parquet")
     parser.add_argument("--events", metavar="FILE", help="events to a file: .txt .csv .jsonl .arrow .parquet")
     parser.add_argument("--write", metavar="FILE", help="the packets that leave, to a .pcap or .pcapng file")
+    parser.add_argument("--log", metavar="FILE", help="the lines of LOG, NFLOG and TRACE to a file: .txt")
     parser.set_defaults(json=False)
 
 
@@ -53,4 +55,5 @@ def run(args):
             print("verdicts     " + ", ".join(f"{word} {n}" for word, n in zip(VERDICTS, counts, strict=True) if n),
                   file=sys.stderr)
 
-    return session.run(args, None, watch, at_end, connections=args.output, packets=args.packets, events=args.events)
+    return session.run(args, None, watch, at_end, connections=args.output, packets=args.packets, events=args.events,
+                       log=args.log)

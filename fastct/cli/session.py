@@ -101,7 +101,7 @@ def run(args, main, watch=None, at_end=None, **files):
         try:
             summary = replay(source, tracker, at=args.at, progress=progress, connections=into("connections"),
                              packets=into("packets"), events=into("events"), expectations=into("expectations"),
-                             leaving=sinks["leaving"].write_frames if "leaving" in sinks else None)
+                             leaving=sinks["leaving"].write_frames if "leaving" in sinks else None, log=into("log"))
             if args.save:
                 tracker.save(args.save)
         finally:

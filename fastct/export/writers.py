@@ -1,6 +1,7 @@
 """Outputs: rows into files, by the ending of their names, a block at a time.
 
-    .txt      lines as conntrack prints them (connections, events, and those of expectations, which have no other form)
+    .txt      lines as conntrack prints them (connections, events), and as the kernel does: those of
+              expectations and of the rules' log, which have no other form
     .csv      comma-separated, with a header
     .jsonl    one JSON object a line
     .arrow    Arrow IPC file         .parquet    Parquet file
@@ -19,8 +20,10 @@ from fastct.errors import ConfigError
 from fastct.export.cells import CellFormat
 from fastct.export.expectations import format_expect_events
 from fastct.export.lines import format_connections, format_events
+from fastct.export.loglines import format_log
 
-LINES = {"connections": format_connections, "events": format_events, "expectations": format_expect_events}
+LINES = {"connections": format_connections, "events": format_events, "expectations": format_expect_events,
+         "log": format_log}
 COLUMNAR = (".arrow", ".parquet")
 SUFFIXES = (".txt", ".csv", ".jsonl", *COLUMNAR)
 GROUP_ROWS = 1 << 16        # rows of an Arrow batch or a Parquet row group

@@ -147,23 +147,40 @@ def test_long_chains_are_as_short_ones():
     assert counted(indexed)[0] == in_parts and sum(in_parts) > 50
 
 
+def command(*args):
+    return subprocess.run([sys.executable, "-m", "fastct", "filter", str(CAPTURE), *args], capture_output=True,
+                          text=True, timeout=60)
+
+
+def test_what_rules_write_to_the_log(tmp_path):
+    """Every line has the time of its packet, and the level or the group of its rule."""
+    (tmp_path / "fw").write_text("*raw\n-A PREROUTING -p udp -j TRACE\nCOMMIT\n*filter\n"
+                                 '-A INPUT -p tcp -m state --state NEW -j LOG --log-level 6 --log-prefix "new: "\n'
+                                 "-A OUTPUT -p udp -j NFLOG --nflog-group 5\nCOMMIT\n")
+    done = command("--rules", str(tmp_path / "fw"), "--local", "10.1.1.2", "--log", str(tmp_path / "log.txt"))
+    assert done.returncode == 0
+    lines = (tmp_path / "log.txt").read_text().splitlines()
+    with fastct.open(CAPTURE) as source:
+        times = {f"[{ts // S}.{ts % S // 1000:06}]" for frames in source for ts, _, _ in frames}
+    assert lines and all(line.partition(" ")[0].rpartition("[")[2] in {time[1:] for time in times} for line in lines)
+    assert [line.partition("[")[0] for line in lines] == ["nflog:5", "<4>", "<4>", "<6>", "<6>"]
+    assert " TRACE: raw:PREROUTING:policy:2 IN=" in lines[1] and " new: IN=" in lines[3]
+    assert command("--rules", str(tmp_path / "fw"), "--log", str(tmp_path / "log.csv")).returncode == 2
+
+
 def test_command_line(tmp_path):
     (tmp_path / "fw").write_text(HOST)
     (tmp_path / "bad").write_text("*filter\n-A INPUT -p tcp --dport 99999 -j ACCEPT\nCOMMIT\n")
 
-    def run(*args):
-        return subprocess.run([sys.executable, "-m", "fastct", "filter", str(CAPTURE), *args], capture_output=True,
-                              text=True, timeout=60)
-
-    done = run("--rules", str(tmp_path / "fw"), "--local", "10.1.1.2/24", "--packets", str(tmp_path / "p.csv"),
-               "--write", str(tmp_path / "out.pcap"))
+    done = command("--rules", str(tmp_path / "fw"), "--local", "10.1.1.2/24", "--packets", str(tmp_path / "p.csv"),
+                   "--write", str(tmp_path / "out.pcap"))
     assert done.returncode == 0
     assert "Chain INPUT (policy DROP" in done.stdout and "state RELATED,ESTABLISHED" in done.stdout
     assert "filter/INPUT/policy" in (tmp_path / "p.csv").read_text()
     with fastct.open(tmp_path / "out.pcap") as written:
         leaving = sum(len(frames) for frames in written)
     assert f"ACCEPT {leaving}," in done.stderr
-    wrong = run("--rules", str(tmp_path / "bad"))
+    wrong = command("--rules", str(tmp_path / "bad"))
     assert wrong.returncode == 2 and f"{tmp_path / 'bad'}:2:" in wrong.stderr and "99999" in wrong.stderr
-    assert run("--rules", str(tmp_path / "none")).returncode == 2
-    assert run().returncode == 2
+    assert command("--rules", str(tmp_path / "none")).returncode == 2
+    assert command().returncode == 2
