@@ -8,21 +8,32 @@ if TYPE_CHECKING:
     from fastct import rules
     from fastct.capture import open
     from fastct.conntrack.opts import SYSCTLS
-    from fastct.errors import CaptureError, ConfigError, Error, RuleError, SnapshotError, UnsupportedLinkType
+    from fastct.errors import (
+        CaptureError,
+        ConfigError,
+        Error,
+        PacketError,
+        RuleError,
+        SnapshotError,
+        TextError,
+        UnsupportedLinkType,
+    )
     from fastct.offline import Result, Summary, track
     from fastct.records import CONNECTION_DTYPE, EVENT_DTYPE, EXPECT_EVENT_DTYPE, EXPECTATION_DTYPE, PACKET_DTYPE
     from fastct.rows import Table
     from fastct.tracker import GarbageCollector, Template, Tracker
 
 __all__ = ["CONNECTION_DTYPE", "CaptureError", "ConfigError", "EVENT_DTYPE", "EXPECTATION_DTYPE", "EXPECT_EVENT_DTYPE",
-           "Error", "GarbageCollector", "PACKET_DTYPE", "Result", "RuleError", "SYSCTLS", "SnapshotError", "Summary",
-           "Table", "Template", "Tracker", "UnsupportedLinkType", "__version__", "open", "rules", "track"]
+           "Error", "GarbageCollector", "PACKET_DTYPE", "PacketError", "Result", "RuleError", "SYSCTLS",
+           "SnapshotError", "Summary", "Table", "Template", "TextError", "Tracker", "UnsupportedLinkType",
+           "__version__", "open", "rules", "track"]
 
 # Where each name lives: it is imported when it is first asked for, so that the program starts at once.
 _HOMES = {
     "capture": ("open",),
     "conntrack.opts": ("SYSCTLS",),
-    "errors": ("CaptureError", "ConfigError", "Error", "RuleError", "SnapshotError", "UnsupportedLinkType"),
+    "errors": ("CaptureError", "ConfigError", "Error", "PacketError", "RuleError", "SnapshotError", "TextError",
+               "UnsupportedLinkType"),
     "offline": ("Result", "Summary", "track"),
     "records": ("CONNECTION_DTYPE", "EVENT_DTYPE", "EXPECT_EVENT_DTYPE", "EXPECTATION_DTYPE", "PACKET_DTYPE"),
     "rows": ("Table",),

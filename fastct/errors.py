@@ -9,12 +9,20 @@ class ConfigError(Error, ValueError):
     """An option or argument that cannot be used."""
 
 
-class RuleError(Error, ValueError):
-    """A rule text that cannot be used; says where and which token."""
+class TextError(Error, ValueError):
+    """A text that cannot be used; says where and which token."""
 
     def __init__(self, message, path=None, line=None, column=None, token=None):
         super().__init__(message)
         self.path, self.line, self.column, self.token = path, line, column, token
+
+
+class RuleError(TextError):
+    """A rule that cannot be used."""
+
+
+class PacketError(TextError):
+    """Words that describe no packet."""
 
 
 class CaptureError(Error):

@@ -9,7 +9,7 @@ import os
 import sys
 
 from fastct.capture.files import STDIN
-from fastct.errors import CaptureError, Error, RuleError
+from fastct.errors import CaptureError, Error, TextError
 from fastct.export.writers import discard_standard_output
 
 DONE, DAMAGED, FAILED, INTERRUPTED = 0, 1, 2, 130
@@ -94,7 +94,7 @@ def main(argv=None):
     except CaptureError as error:
         say(f"error: {place(error.path)}: {error}" if error.path else f"error: {error}")
         return FAILED
-    except RuleError as error:
+    except TextError as error:
         where = ":".join(str(part) for part in (error.path, error.line, error.column) if part is not None)
         say(f"error: {where}: {error}" + (f" (at {error.token!r})" if error.token else ""))
         return FAILED
