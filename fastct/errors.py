@@ -16,6 +16,11 @@ class TextError(Error, ValueError):
         super().__init__(message)
         self.path, self.line, self.column, self.token = path, line, column, token
 
+    def located(self):
+        """The message behind the place: ``path:line:column: message (at 'token')``."""
+        where = ":".join(str(part) for part in (self.path, self.line, self.column) if part is not None)
+        return f"{where}: {self}" + (f" (at {self.token!r})" if self.token else "")
+
 
 class RuleError(TextError):
     """A rule that cannot be used."""

@@ -95,8 +95,7 @@ def main(argv=None):
         say(f"error: {place(error.path)}: {error}" if error.path else f"error: {error}")
         return FAILED
     except TextError as error:
-        where = ":".join(str(part) for part in (error.path, error.line, error.column) if part is not None)
-        say(f"error: {where}: {error}" + (f" (at {error.token!r})" if error.token else ""))
+        say(f"error: {error.located()}")
         return FAILED
     except Error as error:
         say(f"error: {error}")

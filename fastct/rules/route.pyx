@@ -50,7 +50,8 @@ cdef class Routes:
     interfaces : sequence of (str, str)
         A name and an own address with its network: ("eth0", "10.1.1.2/24").
     routes : sequence of (str, str)
-        A prefix and the name of the interface it is behind. What no prefix covers is behind the last interface.
+        A prefix and the name of the interface it is behind, "": none that has a name. What no prefix covers is behind
+        the last interface.
 
     Raises
     ------
@@ -59,7 +60,7 @@ cdef class Routes:
 
     def __cinit__(self, local=(), interfaces=(), routes=()):
         names = list(dict.fromkeys(name for name, _ in interfaces))
-        names += [name for _, name in routes if name not in names]
+        names += [name for _, name in routes if name and name not in names]
         default = len(names)
         names.append("lo")
         for name in names:
