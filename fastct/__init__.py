@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from fastct.records import CONNECTION_DTYPE, EVENT_DTYPE, EXPECT_EVENT_DTYPE, EXPECTATION_DTYPE, PACKET_DTYPE
     from fastct.rows import Table
     from fastct.tracker import GarbageCollector, Template, Tracker
+    from fastct.trial import Trial
 
 __all__ = ["CONNECTION_DTYPE", "CaptureError", "ConfigError", "EVENT_DTYPE", "EXPECTATION_DTYPE", "EXPECT_EVENT_DTYPE",
            "Error", "GarbageCollector", "PACKET_DTYPE", "PacketError", "Result", "RuleError", "SYSCTLS",
-           "SnapshotError", "Summary", "Table", "Template", "TextError", "Tracker", "UnsupportedLinkType",
-           "__version__", "open", "rules", "track"]
+           "SnapshotError", "Summary", "Table", "Template", "TextError", "Tracker", "Trial",
+           "UnsupportedLinkType", "__version__", "open", "rules", "track"]
 
 # Where each name lives: it is imported when it is first asked for, so that the program starts at once.
 _HOMES = {
@@ -39,6 +40,7 @@ _HOMES = {
     "rows": ("Table",),
     "rules": ("rules",),
     "tracker": ("GarbageCollector", "Template", "Tracker"),
+    "trial": ("Trial",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

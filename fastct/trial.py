@@ -10,6 +10,7 @@
 """
 import datetime
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_interface
 
 from fastct.capture.frames import LINKTYPE_RAW
 from fastct.columns import columns_of
@@ -22,6 +23,7 @@ NS_PER_S = 10**9
 START = datetime.datetime(2025, 1, 1, tzinfo=datetime.UTC)      # of every sequence, unless it is told otherwise
 STEP_NS = 10**6                                                 # between packets that do not say when they come
 EVERYTHING = ("0.0.0.0/0", "::/0")
+LOOPBACK6 = ip_address("::1")       # of 127.0.0.0/8, one may be behind lo to another
 SEED = 0        # what Linux leaves to chance is the same every time
 
 
@@ -67,8 +69,8 @@ def words_of(row, columns):
 def placed(packets, *, local=(), interfaces=(), routes=()):
     """What a tracker must be told so that packets come in and go out where their words say.
 
-    Where nothing says which addresses are the host's own, the words do, as in the kernel's log: what only comes in is
-    for the host, what only goes out is from it.
+    Where nothing says which addresses of a family are the host's own, the words do, as in the kernel's log: what only
+    comes in is for the host, what only goes out is from it.
 
     Parameters
     ----------
@@ -87,25 +89,26 @@ def placed(packets, *, local=(), interfaces=(), routes=()):
         If an address would be in two places.
     """
     behind, own = {}, {}
+    ours = {ip_interface(text).ip for text in (*local, *(text for _, text in interfaces))}
+    known_families = {address.version for address in ours}
     for packet in packets:
         comes, goes = packet.in_interface, packet.out_interface
         for address, name in ((packet.source, comes), (packet.destination, goes)):
             if name and behind.setdefault(address, name) != name:
                 raise PacketError(f"{address} is behind {behind[address]} and behind {name}", token=str(address))
-        if not (local or interfaces) and bool(comes) != bool(goes):
-            own.setdefault(packet.destination if comes else packet.source, packet)
-    own_addresses = [str(address) for address in own]
-    for address in _own([*local, *(text for _, text in interfaces), *own_addresses]) & {str(each) for each in behind}:
-        raise PacketError(f"{address} is the host's own: nothing comes in from it or goes out to it", token=address)
+        if packet.family not in known_families and bool(comes) != bool(goes):
+            own[packet.destination if comes else packet.source] = None      # a set in order
+    ours |= own.keys() | {LOOPBACK6}
+    clash = next((address for address in behind if address in ours), None)
+    if clash is not None:
+        hint = "; on lo, take another of its addresses" if behind[clash] == "lo" else ""
+        raise PacketError(f"{clash} is the host's own: nothing comes in from it or goes out to it{hint}",
+                          token=str(clash))
     known = dict.fromkeys([*(name for name, _ in interfaces), *(name for _, name in routes)])
     default = list(known)[-1] if known else ""
-    return {"local": [*local, *own_addresses], "interfaces": list(interfaces), "routes": [
+    return {"local": [*local, *map(str, own)], "interfaces": list(interfaces), "routes": [
         *((str(address), name) for address, name in behind.items()), *routes,
         *((prefix, default) for prefix in EVERYTHING)]}
-
-
-def _own(addresses):
-    return {str(address).partition("/")[0] for address in addresses}
 
 
 class Trial:
@@ -122,17 +125,22 @@ class Trial:
     **settings
         Others of ``Tracker``: sysctls, helpers and so on.
 
+    Attributes
+    ----------
+    rules : dict
+        The rulesets, by the names that ``Tracker`` has for them.
+
     Raises
     ------
     RuleError, ConfigError
     """
 
     def __init__(self, rules=None, rules6=None, *, start=START, local=(), interfaces=(), routes=(), **settings):
-        self._rules = {name: ruleset_of(given, family) for name, given, family in
+        self.rules = {name: ruleset_of(given, family) for name, given, family in
                        (("rules", rules, 4), ("rules6", rules6, 6)) if given is not None}
         self._places = {"local": list(local), "interfaces": list(interfaces), "routes": list(routes)}
         self._start, self._settings = start, {"seed": SEED} | settings
-        Tracker(**self._rules, **self._places, **self._settings)     # what is wrong with them is said at once
+        Tracker(**self.rules, **self._places, **self._settings)     # what is wrong with them is said at once
 
     def outcomes(self, *packets, start=None):
         """The Outcome of each packet of a sequence: list. Packets are texts for ``described``, or come from it.
@@ -146,7 +154,7 @@ class Trial:
         made = [described(packet, dialogue) if isinstance(packet, str) else packet for packet in packets]
         if not made:
             raise ConfigError("no packet is asked about")
-        tracker = Tracker(**self._rules, **placed(made, **self._places), **self._settings)
+        tracker = Tracker(**self.rules, **placed(made, **self._places), **self._settings)
         first = now = round((start or self._start).timestamp()) * NS_PER_S
         found = []
         for packet in made:

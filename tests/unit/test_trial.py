@@ -47,7 +47,7 @@ def trial():
     (f"out=eth1 {BACK} syn", "DROP filter/OUTPUT/1"), ("in=lo udp 127.0.0.1:1 > 127.0.0.2:2", "ACCEPT filter/INPUT/2"),
     ("in=x tcp 10.0.0.1:1 > 10.0.0.2:113", "REJECT filter/INPUT/4"),
     ("in=x udp 10.0.0.1:1 > 10.0.0.2:2 mark=7", "ACCEPT filter/INPUT/5"),
-    ("in=x udp [::1]:1 > [::2]:1", "ACCEPT"),
+    ("in=x udp [2001:db8::1]:1 > [2001:db8::2]:1", "ACCEPT"),
     (f"in=eth0 out=eth1 {WEB} ttl=1", "DROP route ttl_exceeded"),
 ])
 def test_where_packets_go(trial, packet, outcome):
@@ -96,6 +96,9 @@ def test_what_cannot_be(trial, tmp_path):
         trial.outcomes(f"in=eth0 {WEB}", f"in=eth1 {WEB}")
     with pytest.raises(PacketError, match="is the host's own"):
         trial.outcomes(f"in=eth0 {WEB}", f"in=eth0 {BACK}")
+    for loop in ("127.0.0.1:1 > 127.0.0.1:2", "[::1]:1 > [::1]:2"):
+        with pytest.raises(PacketError, match="on lo, take another"):
+            trial.outcomes(f"in=lo udp {loop}")
     with pytest.raises(ConfigError):
         trial.outcomes()
     with pytest.raises(ConfigError):
@@ -158,3 +161,9 @@ def test_plugin_without_rules(project, ini, message):
     _written(project / "pytest.ini", f"[pytest]\n{ini}\n")
     done = run(project, "-k", "web")
     assert done.returncode == 1 and message in done.stdout and "1 error" in done.stdout
+
+
+def test_places_of_one_family_say_nothing_of_the_other():
+    six = Ruleset.parse("*filter\n:INPUT DROP\nCOMMIT\n", 6)
+    trial = Trial(Ruleset.parse(RULES), six, local=["10.0.0.2"])
+    assert trial.decided("in=x udp [2001:db8::1]:1 > [2001:db8::2]:1") == "filter/INPUT/policy"
