@@ -1,7 +1,7 @@
 """The command line. One file per subcommand, imported when it is called for; no logic of its own.
 
-Exit status: 0 done, also when the reader of standard output has seen enough; 1 done, but an input was damaged;
-2 usage, unreadable input, unwritable output; 130 interrupted.
+Exit status: 0 done, also when the reader of standard output has seen enough; 1 done, but an input was damaged, or a
+check failed (test); 2 usage, unreadable input, unwritable output; 130 interrupted.
 """
 import argparse
 import importlib
@@ -13,12 +13,14 @@ from fastct.errors import CaptureError, Error, TextError
 from fastct.export.writers import discard_standard_output
 
 DONE, DAMAGED, FAILED, INTERRUPTED = 0, 1, 2, 130
+UNMET = DAMAGED          # a check failed
 
 # Subcommands: module of the same name, and what it does.
 COMMANDS = {
     "track": "track captures: print the connections and a summary",
     "events": "NEW, UPDATE and DESTROY of connections, as conntrack -E prints them",
     "filter": "run captures through iptables' rules: verdicts, and the counters of every rule",
+    "test": "test rules: what they are expected to do with packets and captures",
     "conntrack": "conntrack(8)'s command line on a snapshot",
     "iptables": "iptables' command line on a file of rules",
     "ip6tables": "the same for IPv6",

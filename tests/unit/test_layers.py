@@ -10,8 +10,8 @@ PACKAGE = Path(fastct.__file__).parent
 ORDER = (("errors", "version", "replaced"), ("records", "wire.reason"), ("capture",), ("wire",), ("conntrack",),
          ("rules",), ("engine",), ("face",), ("state", "control", "fragstate"), ("restore",), ("join",), ("snapshot",),
          ("firewall",), ("tracker",),
-         ("columns", "rows"), ("offline",), ("trial",), ("benchmark",), ("export",), ("checks", "differences"),
-         ("cli",), ("__main__", "pytest_plugin"))
+         ("columns", "rows"), ("offline",), ("trial",), ("benchmark",), ("export",), ("checks",),
+         ("checkfile",), ("cli",), ("__main__", "pytest_plugin"))
 # The shared records name reasons and codes; listings know how an ICMP tuple is answered.
 LAZY = {("rows", "export")}
 IMPORT = re.compile(r"^\s*(?:from\s+(fastct[\w.]*)\s+c?import\s+(\w+)|c?import\s+(fastct[\w.]*))", re.MULTILINE)

@@ -20,6 +20,13 @@ def examples():
             yield command, output
 
 
+@pytest.fixture(scope="module", autouse=True)
+def shown_files():
+    """The files that blocks of TOML show, each under the name in its first line."""
+    for path, text in re.findall(r"```toml\n# (/tmp/\S+)\n(.*?)```", TEXT, re.DOTALL):
+        Path(path).write_text(text)
+
+
 @pytest.mark.parametrize(("command", "output"), list(examples()))
 def test_console_example(command, output):
     command = re.sub(r"^fastct\b", f"{shlex.quote(sys.executable)} -m fastct", command)
