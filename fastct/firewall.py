@@ -5,6 +5,8 @@
 """
 import os
 
+import numpy as np
+
 from fastct.errors import ConfigError, RuleError
 from fastct.records import DECIDERS
 from fastct.rules.compile import compile_ruleset
@@ -118,6 +120,11 @@ class Firewall:
         for program in self._programs.values():
             if program is not None:
                 program.sync()
+
+    def counted(self, family):
+        """Names of a family's rules and policies, as ``deciders`` has them, and the packets that each has counted."""
+        program = self._programs[family]
+        return ([], np.empty(0, np.uint64)) if program is None else (program.names, program.counters()[:, 0])
 
     def swap(self, family):
         """Compile a family's ruleset, and run packets through it from now on."""

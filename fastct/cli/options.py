@@ -67,11 +67,15 @@ def named(form):
     return read
 
 
-def add_tracking(parser):
-    """Captures, and how they are tracked."""
-    from fastct.conntrack.opts import PERSONALITIES
+def add_captures(parser):
+    """The captures."""
     parser.add_argument("captures", nargs="+", metavar="CAPTURE",
                         help="pcap or pcapng file, also .gz or .zst; a glob; - for standard input")
+
+
+def add_settings(parser):
+    """How packets are tracked."""
+    from fastct.conntrack.opts import PERSONALITIES
     parser.add_argument("--sysctl", action="append", type=sysctl, default=[], metavar="NAME=VALUE",
                         help="a setting of Linux, e.g. nf_conntrack_tcp_loose=0 (repeatable)")
     parser.add_argument("--checksum", choices=("on", "off", "auto"), default="auto",
@@ -85,8 +89,6 @@ def add_tracking(parser):
                         help="every helper on its usual port, as before Linux 6.0")
     parser.add_argument("--local", action="append", default=[], metavar="ADDRESS[/LENGTH]",
                         help="an address of the host itself and its network, e.g. 10.1.1.2/24 (repeatable)")
-    parser.add_argument("--rules", metavar="FILE", help="iptables' tables that packets run through (iptables-save)")
-    parser.add_argument("--rules6", metavar="FILE", help="those of ip6tables (ip6tables-save)")
     parser.add_argument("--interface", action="append", type=named("NAME=ADDRESS/LENGTH, e.g. eth0=10.1.1.2/24"),
                         default=[], metavar="NAME=ADDRESS/LENGTH",
                         help="an interface, its address and network (repeatable): -i is that of a packet's source")
@@ -97,6 +99,14 @@ def add_tracking(parser):
     parser.add_argument("--on-full", choices=("drop", "untracked"), default="drop",
                         help="what becomes of a packet whose connection finds no room; default: drop, as Linux")
     parser.add_argument("--seed", type=int, metavar="N", help="make what Linux leaves to chance repeatable")
+
+
+def add_tracking(parser):
+    """Captures, how they are tracked, and what is written down."""
+    add_captures(parser)
+    add_settings(parser)
+    parser.add_argument("--rules", metavar="FILE", help="iptables' tables that packets run through (iptables-save)")
+    parser.add_argument("--rules6", metavar="FILE", help="those of ip6tables (ip6tables-save)")
     parser.add_argument("--at", type=time_of, metavar="TIME",
                         help="the table as of a time: seconds since the epoch, date and time, or +SECONDS")
     parser.add_argument("--packets", metavar="FILE", help="a row per packet to a file: .csv .jsonl .arrow .parquet")
@@ -104,10 +114,14 @@ def add_tracking(parser):
     parser.add_argument("--quiet", action="store_true", help="no progress and no summary")
 
 
+def settings_from(args):
+    """What ``add_settings`` has read, as a tracker wants it."""
+    return {"sysctls": dict(args.sysctl), "max_entries": args.max, "checksum": args.checksum, "seed": args.seed,
+            "personality": args.personality, "helpers": dict(args.helper), "auto_helpers": args.auto_helpers,
+            "local": args.local, "on_full": args.on_full, "interfaces": args.interface, "routes": args.route}
+
+
 def tracker_from(args, **keep):
     """A tracker with the options' settings."""
     from fastct.tracker import Tracker
-    return Tracker(sysctls=dict(args.sysctl), max_entries=args.max, checksum=args.checksum, seed=args.seed,
-                   personality=args.personality, helpers=dict(args.helper), auto_helpers=args.auto_helpers,
-                   local=args.local, on_full=args.on_full, rules=args.rules, rules6=args.rules6,
-                   interfaces=args.interface, routes=args.route, **keep)
+    return Tracker(rules=args.rules, rules6=args.rules6, **settings_from(args), **keep)
