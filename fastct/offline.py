@@ -240,8 +240,18 @@ def _release_waiting(tracker, late):
     return max(HELD_ROWS, 2 * max(kept.rows for kept in late))
 
 
+def _go_on(tracker, now, late):
+    """Let time pass without packets (``now``: None if there were some), and hand on what has been noticed."""
+    if now is not None:
+        tracker.gc.advance(now)
+        for kept in late:
+            kept.collect()
+    for kept in late:
+        kept.release(NS_MAX)
+
+
 def replay(source, tracker, *, connections=None, packets=None, events=None, expectations=None, leaving=None,
-           log=None, at=None, progress=None):
+           log=None, at=None, progress=None, idle_ns=None):
     """Feed a capture through a tracker and hand on what comes out.
 
     Ctrl-C ends the reading, not the output: what had been read is handed on in full.
@@ -264,6 +274,9 @@ def replay(source, tracker, *, connections=None, packets=None, events=None, expe
         connections are then those alive at that time, and no others.
     progress : callable, optional
         Called with (bytes done, bytes in all or None, packets) a few times a second.
+    idle_ns : callable, optional
+        Of a source that waits for packets: the time (ns since the epoch) while there are none, to which packet time
+        goes on, else None. Rows are then handed on as soon as they are noticed.
 
     Returns
     -------
@@ -287,7 +300,9 @@ def replay(source, tracker, *, connections=None, packets=None, events=None, expe
         for _ in _feed(source, tracker, packets, leaving, until):
             for kept in late:
                 kept.collect()
-            if max(kept.rows for kept in late) >= held_most:
+            if idle_ns is not None:
+                _go_on(tracker, idle_ns(), late)
+            elif max(kept.rows for kept in late) >= held_most:
                 held_most = _release_waiting(tracker, late)
             if log is not None:
                 log(tracker.drain_log())

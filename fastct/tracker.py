@@ -85,6 +85,11 @@ class GarbageCollector:
         """Visit ``buckets`` (default: the budget); returns how many connections had expired."""
         return self._engine.gc(self.budget if buckets is None else buckets)
 
+    def advance(self, now):
+        """Let packet time go on to ``now`` (ns) where no packets do, and take a step; returns how many had expired."""
+        self._engine.advance(now)
+        return self.step()
+
     def sweep(self, now=None):
         """Visit everything, after letting packet time go on to ``now`` (ns); returns how many had expired."""
         if now is not None:

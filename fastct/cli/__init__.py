@@ -22,6 +22,7 @@ COMMANDS = {
     "filter": "run captures through iptables' rules: verdicts, and the counters of every rule",
     "test": "test rules: what they are expected to do with packets and captures",
     "diff": "the connections of captures with which new rules deal otherwise than old ones",
+    "live": "watch interfaces: what track does, with packets as they come",
     "conntrack": "conntrack(8)'s command line on a snapshot",
     "iptables": "iptables' command line on a file of rules",
     "ip6tables": "the same for IPv6",

@@ -1,12 +1,10 @@
 """Run captures through iptables' rules: counters of every rule as iptables -L -n -v -x --line-numbers prints them."""
 import sys
 
-import numpy as np
-
 from fastct.cli import session
 from fastct.cli.options import add_tracking
+from fastct.cli.summary import Verdicts
 from fastct.errors import ConfigError
-from fastct.records import VERDICTS
 from fastct.rules.listing import Style
 
 EXAMPLES = """examples:
@@ -42,18 +40,14 @@ def run(args):
     """Do it; returns the exit status."""
     if args.rules is None and args.rules6 is None:
         raise ConfigError("filter: --rules FILE or --rules6 FILE says which rules")
-    counts = np.zeros(len(VERDICTS), dtype=np.int64)
-
-    def watch(rows):
-        np.add(counts, np.bincount(rows["verdict"], minlength=len(VERDICTS)), out=counts)
+    verdicts = Verdicts()
 
     def at_end(tracker):
         for ruleset in (tracker.rules, tracker.rules6):
             for line in listing(ruleset):
                 print(line)
         if not args.quiet:
-            print("verdicts     " + ", ".join(f"{word} {n}" for word, n in zip(VERDICTS, counts, strict=True) if n),
-                  file=sys.stderr)
+            print(verdicts, file=sys.stderr)
 
-    return session.run(args, None, watch, at_end, connections=args.output, packets=args.packets, events=args.events,
-                       log=args.log)
+    return session.run(args, None, verdicts.add, at_end, connections=args.output, packets=args.packets,
+                       events=args.events, log=args.log)

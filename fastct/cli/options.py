@@ -105,10 +105,15 @@ def add_tracking(parser):
     """Captures, how they are tracked, and what is written down."""
     add_captures(parser)
     add_settings(parser)
-    parser.add_argument("--rules", metavar="FILE", help="iptables' tables that packets run through (iptables-save)")
-    parser.add_argument("--rules6", metavar="FILE", help="those of ip6tables (ip6tables-save)")
     parser.add_argument("--at", type=time_of, metavar="TIME",
                         help="the table as of a time: seconds since the epoch, date and time, or +SECONDS")
+    add_outputs(parser)
+
+
+def add_outputs(parser):
+    """Rules, and what is written down, wherever packets come from."""
+    parser.add_argument("--rules", metavar="FILE", help="iptables' tables that packets run through (iptables-save)")
+    parser.add_argument("--rules6", metavar="FILE", help="those of ip6tables (ip6tables-save)")
     parser.add_argument("--packets", metavar="FILE", help="a row per packet to a file: .csv .jsonl .arrow .parquet")
     parser.add_argument("--save", metavar="FILE", help="at the end, the state of the tracker to a snapshot file")
     parser.add_argument("--quiet", action="store_true", help="no progress and no summary")

@@ -70,17 +70,19 @@ def _tracker_for(args, kinds):
                         keep_leaving=written(args))
 
 
-def run(args, main, watch=None, at_end=None, **files):
-    """Replay the captures of ``args``; returns the exit status.
+def run(args, main, watch=None, at_end=None, live=None, **files):
+    """Replay the captures of ``args``, or what ``live`` (a Live) brings; returns the exit status.
 
     ``watch``: called with the rows of packets. ``at_end``: called with the tracker when all is done.
     """
     with ExitStack() as stack:
-        source = stack.enter_context(capture.open(args.captures))
+        source = stack.enter_context(live or capture.open(args.captures))
         tracker = _tracker_for(args, {main, *(kind for kind, path in files.items() if path is not None)})
         for note in tracker.notes:
             say(f"note: {note}")
         sinks = outputs(stack, args, main, files, tracker.deciders)
+        if live:
+            live.begin(tracker)
         tally, progress = Tally(), Progress(args.quiet)
 
         def into(kind):
@@ -101,7 +103,8 @@ def run(args, main, watch=None, at_end=None, **files):
         try:
             summary = replay(source, tracker, at=args.at, progress=progress, connections=into("connections"),
                              packets=into("packets"), events=into("events"), expectations=into("expectations"),
-                             leaving=sinks["leaving"].write_frames if "leaving" in sinks else None, log=into("log"))
+                             leaving=sinks["leaving"].write_frames if "leaving" in sinks else None, log=into("log"),
+                             idle_ns=live and live.idle_ns)
             if args.save:
                 tracker.save(args.save)
         finally:

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 
 from fastct.columns import L4_WORDS
-from fastct.records import STATES
+from fastct.records import STATES, VERDICTS
 from fastct.wire.reason import REASONS
 
 
@@ -30,6 +30,21 @@ class Tally:
                       if code >> 8 == protocol and STATES[code & 0xFF]]
             parts.append(f"{L4_WORDS[protocol]} {n}" + (f" ({', '.join(states)})" if states else ""))
         return ", ".join(parts)
+
+
+class Verdicts:
+    """Counts packets by verdict while they pass by."""
+
+    def __init__(self):
+        self._counts = np.zeros(len(VERDICTS), dtype=np.int64)
+
+    def add(self, rows):
+        """Count an array of packets."""
+        self._counts += np.bincount(rows["verdict"], minlength=len(VERDICTS))
+
+    def __str__(self):
+        words = (f"{word} {n}" for word, n in zip(VERDICTS, self._counts, strict=True) if n)
+        return f"verdicts     {', '.join(words)}"
 
 
 def _span(first_ns, last_ns):

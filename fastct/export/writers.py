@@ -227,7 +227,6 @@ class StandardOutput:
         if sys.stdout is None:
             raise ConfigError("cannot write standard output: closed")
         self.broken, self._stop = False, stop
-        self._terminal = sys.stdout.isatty()
         file = sys.stdout.buffer
         if isinstance(file, io.RawIOBase):      # python -u: a write may stop half-way
             file = io.BufferedWriter(file)
@@ -236,8 +235,8 @@ class StandardOutput:
     def write(self, rows):
         """Append rows."""
         self._guarded(lambda: self._form.write(rows))
-        if self._terminal:      # whole lines, since progress may be drawn below them
-            self._guarded(self._form.finish)
+        # Whole lines: progress may be drawn below them, or somebody wait for them at the other end of a pipe.
+        self._guarded(self._form.finish)
 
     def close(self):
         """Hand everything on."""

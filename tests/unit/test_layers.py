@@ -10,7 +10,7 @@ PACKAGE = Path(fastct.__file__).parent
 ORDER = (("errors", "version", "replaced"), ("records", "wire.reason"), ("capture",), ("wire",), ("conntrack",),
          ("rules",), ("engine",), ("face",), ("state", "control", "fragstate"), ("restore",), ("join",), ("snapshot",),
          ("firewall",), ("tracker",),
-         ("columns", "rows"), ("offline",), ("trial",), ("benchmark",), ("export",), ("checks", "differences"),
+         ("columns", "rows"), ("offline", "live"), ("trial",), ("benchmark",), ("export",), ("checks", "differences"),
          ("checkfile",), ("cli",), ("__main__", "pytest_plugin"))
 # The shared records name reasons and codes; listings know how an ICMP tuple is answered.
 LAZY = {("rows", "export")}
