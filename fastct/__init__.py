@@ -18,6 +18,8 @@ if TYPE_CHECKING:
         TextError,
         UnsupportedLinkType,
     )
+    from fastct.explaining import explain
+    from fastct.explanation import Explanation
     from fastct.offline import Result, Summary, track
     from fastct.records import CONNECTION_DTYPE, EVENT_DTYPE, EXPECT_EVENT_DTYPE, EXPECTATION_DTYPE, PACKET_DTYPE
     from fastct.rows import Table
@@ -25,9 +27,9 @@ if TYPE_CHECKING:
     from fastct.trial import Trial
 
 __all__ = ["CONNECTION_DTYPE", "CaptureError", "ConfigError", "EVENT_DTYPE", "EXPECTATION_DTYPE", "EXPECT_EVENT_DTYPE",
-           "Error", "GarbageCollector", "PACKET_DTYPE", "PacketError", "Result", "RuleError", "SYSCTLS",
-           "SnapshotError", "Summary", "Table", "Template", "TextError", "Tracker", "Trial",
-           "UnsupportedLinkType", "__version__", "open", "rules", "track"]
+           "Error", "Explanation", "GarbageCollector", "PACKET_DTYPE", "PacketError", "Result", "RuleError", "SYSCTLS",
+           "SnapshotError", "Summary", "Table", "Template", "TextError", "Tracker", "Trial", "UnsupportedLinkType",
+           "__version__", "explain", "open", "rules", "track"]
 
 # Where each name lives: it is imported when it is first asked for, so that the program starts at once.
 _HOMES = {
@@ -35,6 +37,8 @@ _HOMES = {
     "conntrack.opts": ("SYSCTLS",),
     "errors": ("CaptureError", "ConfigError", "Error", "PacketError", "RuleError", "SnapshotError", "TextError",
                "UnsupportedLinkType"),
+    "explaining": ("explain",),
+    "explanation": ("Explanation",),
     "offline": ("Result", "Summary", "track"),
     "records": ("CONNECTION_DTYPE", "EVENT_DTYPE", "EXPECT_EVENT_DTYPE", "EXPECTATION_DTYPE", "PACKET_DTYPE"),
     "rows": ("Table",),

@@ -57,6 +57,7 @@ from fastct.rules.lines cimport lines_free, lines_init
 from fastct.rules.memory cimport MEMO_BASE_MAX, memory_forget_all
 from fastct.rules.rewrite cimport output_free, output_init
 from fastct.rules.route cimport Routes
+from fastct.rules.trace cimport Trace, trace_over
 from fastct.wire.bytes cimport swap32
 from fastct.wire.packet cimport PROTO_SCTP, hash_key_t, packet_t
 from fastct.wire.reason cimport Reason
@@ -235,6 +236,18 @@ cdef class Engine:
             program.g.memory.base = <uint32_t>base
         self.e.rules[family] = &program.g if program is not None else NULL
         return 0
+
+    def trace(self, Trace trace not None, Frames frame not None):
+        """As ``run``, for one frame, of whose way ``trace`` gets an account.
+
+        => No path is remembered: who follows one meets no rules.
+        """
+        cdef run_t* run = &self.e.run
+        run.trace, run.destination = &trace.t, NULL
+        rows = self.run(frame)
+        trace_over(&trace.t, self.e.batch, run if run.destination != NULL else NULL)
+        run.trace = NULL
+        return rows
 
     cdef uint8_t _policy(self, dict timeouts) except? 255:
         """Number of a timeout policy; there is one for each different set of timeouts."""

@@ -4,15 +4,20 @@
                                    └► Program      what the engine runs; a change makes another, and counters go along
 """
 import os
+from contextlib import contextmanager
 
 import numpy as np
 
 from fastct.errors import ConfigError, RuleError
+from fastct.explanation import explanation
 from fastct.records import DECIDERS
+from fastct.rules.account import Account
 from fastct.rules.compile import compile_ruleset
 from fastct.rules.estate import Estate
+from fastct.rules.met import Met
 from fastct.rules.route import Routes
 from fastct.rules.ruleset import Ruleset
+from fastct.rules.trace import Trace
 
 FAMILIES = (4, 6)
 
@@ -126,6 +131,39 @@ class Firewall:
         program = self._programs[family]
         return ([], np.empty(0, np.uint64)) if program is None else (program.names, program.counters()[:, 0])
 
+    @contextmanager
+    def unremembered(self):
+        """Meanwhile packets meet the rules one by one: no path that a connection took is remembered."""
+        programs = [program for program in self._programs.values() if program is not None]
+        try:
+            for program in programs:
+                program.remember(0, 0)
+            yield
+        finally:
+            for program in programs:
+                program.remember()
+
+    def explain(self, frame, connections):
+        """Have the engine run a block of one frame; returns the Explanation.
+
+        connections : callable
+            Gives the rows of the live connections.
+        => Within ``unremembered``.
+        """
+        trace = Trace()
+        before = connections()
+        row, = self._engine.trace(trace, frame)
+        rows, packets = trace.drain()
+        ends = [_numbered(row["conn"], each) for each in (before, connections())]
+        conn = ends[0] if ends[1] is None else ends[1]
+        over = Met(rows[-1], packets[-1], self._routes.interfaces, conn, int(row["ts"]))
+        program = self._programs.get(over.family)
+        if program is None:
+            return explanation(row, self.deciders[row["decided"]], [], over, *ends, {})
+        model = self.rulesets[over.family].model
+        account = Account(model, program.names, rows, packets, over)
+        return explanation(row, self.deciders[row["decided"]], account.visits(), over, *ends, model.tables)
+
     def swap(self, family):
         """Compile a family's ruleset, and run packets through it from now on."""
         program = None
@@ -139,6 +177,12 @@ class Firewall:
         """Have an engine's packets run through the tables."""
         self._engine = engine
         engine.rules(self._programs[4], self._programs[6], self._routes)
+
+
+def _numbered(number, rows):
+    """The row of the connection of a number, or None."""
+    found = rows[rows["conn"] == number]
+    return found[0] if number and len(found) else None
 
 
 def _interfaces(model):

@@ -202,7 +202,7 @@ class _Until:
         return frames.part(0, frames.until(self.ns))
 
 
-def _blocks(source):
+def blocks(source):
     """The blocks of a source. A file that comes to an interface fastct does not read has ended there, as with damage;
     it is refused only when nothing of it can be read."""
     while True:
@@ -218,7 +218,7 @@ def _blocks(source):
 
 def _feed(source, tracker, packets, leaving, until):
     """Run the blocks of a source through the tracker; yields after each."""
-    for frames in _blocks(source):
+    for frames in blocks(source):
         part = until.cut(frames)
         rows = tracker.process(part, rows=packets is not None or leaving is not None)
         if packets is not None and len(rows):

@@ -20,6 +20,7 @@ COMMANDS = {
     "track": "track captures: print the connections and a summary",
     "events": "NEW, UPDATE and DESTROY of connections, as conntrack -E prints them",
     "filter": "run captures through iptables' rules: verdicts, and the counters of every rule",
+    "explain": "the way of a packet: every hook, table and rule, and why",
     "test": "test rules: what they are expected to do with packets and captures",
     "diff": "the connections of captures with which new rules deal otherwise than old ones",
     "live": "watch interfaces: what track does, with packets as they come",

@@ -67,10 +67,16 @@ def named(form):
     return read
 
 
-def add_captures(parser):
+def add_captures(parser, nargs="+"):
     """The captures."""
-    parser.add_argument("captures", nargs="+", metavar="CAPTURE",
+    parser.add_argument("captures", nargs=nargs, metavar="CAPTURE",
                         help="pcap or pcapng file, also .gz or .zst; a glob; - for standard input")
+
+
+def add_rules(parser):
+    """Rules, of both families."""
+    parser.add_argument("--rules", metavar="FILE", help="iptables' tables that packets run through (iptables-save)")
+    parser.add_argument("--rules6", metavar="FILE", help="those of ip6tables (ip6tables-save)")
 
 
 def add_settings(parser):
@@ -112,8 +118,7 @@ def add_tracking(parser):
 
 def add_outputs(parser):
     """Rules, and what is written down, wherever packets come from."""
-    parser.add_argument("--rules", metavar="FILE", help="iptables' tables that packets run through (iptables-save)")
-    parser.add_argument("--rules6", metavar="FILE", help="those of ip6tables (ip6tables-save)")
+    add_rules(parser)
     parser.add_argument("--packets", metavar="FILE", help="a row per packet to a file: .csv .jsonl .arrow .parquet")
     parser.add_argument("--save", metavar="FILE", help="at the end, the state of the tracker to a snapshot file")
     parser.add_argument("--quiet", action="store_true", help="no progress and no summary")

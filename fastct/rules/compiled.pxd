@@ -227,6 +227,12 @@ cdef struct line_t:
     uint8_t family
     uint8_t comes_in         # its hook has an incoming interface
 
+# What a packet met on its way, step by step (``trace.pxd``), for whoever wants an account of it.
+cdef struct trace_t:
+    log_t rows               # trace_row_t
+    arena_t bytes            # the packet as it was, again whenever it has changed
+    size_t used
+
 cdef enum:
     SENT_MAX = 8             # packets that the host itself sends because of one, at most
 
@@ -280,6 +286,7 @@ cdef struct run_t:
     uint8_t datagram         # it was put together of fragments
     uint8_t n_sent
     sent_t sent[SENT_MAX]
+    trace_t* trace           # NULL: nobody wants an account
     # what becomes of it
     uint8_t verdict          # rule_verdict
     uint8_t filtered         # the filter table has let it pass

@@ -183,7 +183,7 @@ cdef class Program:
         for i, name in enumerate(self.names):
             self.g.deciders[i] = numbers.setdefault(name, len(numbers))
 
-    def remember(self, uint32_t paths, uint32_t memos):
+    def remember(self, uint32_t paths=PATHS_MAX, uint32_t memos=MEMOS_MAX):
         """How many paths, and pairs of them, are remembered at most: powers of two; 0 paths: none at all."""
         if paths > PATHS_MAX or memos > MEMOS_MAX or paths & paths - 1 or memos & memos - 1:
             raise ValueError(f"expected powers of two up to {PATHS_MAX} and {MEMOS_MAX}, got {paths} and {memos}")

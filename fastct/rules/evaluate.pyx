@@ -64,6 +64,7 @@ from fastct.rules.lines cimport trace_rule
 from fastct.rules.ops.reach cimport vouched
 from fastct.rules.rewrite cimport put_ttl
 from fastct.rules.route cimport ROUTE_LOCAL, ROUTE_UNICAST, address_t, packet_address, route_find
+from fastct.rules.trace cimport TRACE_END, TRACE_LEFT, TRACE_POLICY, TRACE_RULE, TRACE_TABLE, trace_add, trace_row_t
 from fastct.wire.bytes cimport load_be16
 from fastct.wire.packet cimport PACKET_TRACK, PROTO_ICMP, PROTO_ICMPV6, packet_t
 from fastct.wire.reason cimport Reason
@@ -126,7 +127,7 @@ cdef void record(run_t* run, uint32_t counter) noexcept nogil:
         run.path.trailed += 1
 
 
-cdef void record_rule(run_t* run, const chain_t* chain, uint32_t number) noexcept nogil:
+cdef inline void record_rule(run_t* run, const chain_t* chain, uint32_t number) noexcept nogil:
     """A rule has taken a packet that is recorded or traced. (A rule that asks nothing is a chain's end to Linux.)"""
     cdef const rule_t* rule = &run.program.rules[number]
     cdef const char* word = b"rule"
@@ -203,7 +204,7 @@ cdef uint32_t candidate(run_t* run, const chain_t* chain, const stack_t* s) noex
     return classifier_next(chain.index, &run.cursor, s.at.next)
 
 
-cdef bint policy(run_t* run) noexcept nogil:
+cdef inline bint policy(run_t* run) noexcept nogil:
     """The end of the table's base chain, which goto may have left."""
     cdef const chain_t* chain = &run.program.chains[run.base]
     if run.recording == RECORDING:
@@ -212,6 +213,18 @@ cdef bint policy(run_t* run) noexcept nogil:
         trace_rule(run, run.base, chain.n + 1, b"policy")
     count(run, chain.policy_counter)
     return decide(run, chain.policy_counter, <rule_verdict>chain.policy)
+
+
+cdef inline void follow(run_t* run, const rule_t* rule, rule_verdict verdict) noexcept nogil:
+    """Where a rule that does not end the table sends the packet; the next one is due already."""
+    cdef stack_t* s = &run.stack
+    if verdict == RULE_JUMP:
+        s.callers[s.depth] = s.at
+        s.depth += 1
+    if verdict == RULE_JUMP or verdict == RULE_GOTO:
+        s.at.chain, s.at.next = rule.chain, 0
+    elif verdict == RULE_RETURN and not leave(run):
+        s.at.next = NOWHERE
 
 
 cdef bint traverse(run_t* run) noexcept nogil:
@@ -250,13 +263,77 @@ cdef bint traverse(run_t* run) noexcept nogil:
             return hotdrop(run, number)
         if verdict >= RULE_ACCEPT:
             return decide(run, number, verdict)
-        if verdict == RULE_JUMP:
-            s.callers[s.depth] = s.at
-            s.depth += 1
-        if verdict == RULE_JUMP or verdict == RULE_GOTO:
-            s.at.chain, s.at.next = rule.chain, 0
-        elif verdict == RULE_RETURN and not leave(run):
-            s.at.next = NOWHERE
+        follow(run, rule, verdict)
+
+
+# ---- one table, with an account of every rule
+
+cdef uint32_t first_failed(run_t* run, const rule_t* rule) noexcept nogil:
+    """Which of a rule's conditions does not hold; how many there are, if all do."""
+    cdef const op_t* op
+    cdef uint32_t i
+    for i in range(rule.ops):
+        op = &run.program.ops[rule.op + i]
+        if op.test(op, run) == op.invert:
+            return i
+    return rule.ops
+
+
+cdef bint take_traced(run_t* run, const chain_t* chain, uint32_t number, trace_row_t* row) noexcept nogil:
+    """A rule takes the packet; False if that ends the table, with ``row.verdict``."""
+    cdef const rule_t* rule = &run.program.rules[number]
+    cdef const op_t* op
+    if run.recording:
+        record_rule(run, chain, number)
+    count(run, number)
+    row.held, row.verdict = True, rule.verdict
+    if rule.effect != NOWHERE:
+        op = &run.program.ops[rule.effect]
+        row.verdict = op.effect(op, run)
+    if run.hotdrop or row.verdict >= RULE_ACCEPT:
+        return False
+    follow(run, rule, <rule_verdict>row.verdict)
+    return True
+
+
+cdef bint go_through_traced(run_t* run) noexcept nogil:
+    """``traverse``, without an index, and with rows of all it meets."""
+    cdef stack_t* s = &run.stack
+    cdef const chain_t* chain
+    cdef const rule_t* rule
+    cdef trace_row_t* row
+    cdef uint32_t number
+    while True:
+        chain = &run.program.chains[s.at.chain]
+        if s.at.next >= chain.n:
+            if not chain.policy and run.recording == RECORDING_TRACE:
+                trace_rule(run, s.at.chain, chain.n + 1, b"return")
+            if s.depth:
+                trace_add(run, TRACE_END, NOWHERE)
+                leave(run)
+                continue
+            chain = &run.program.chains[run.base]
+            trace_add(run, TRACE_POLICY, chain.policy_counter).verdict = chain.policy
+            return policy(run)
+        number = chain.first + s.at.next
+        rule = &run.program.rules[number]
+        row = trace_add(run, TRACE_RULE, number)
+        row.test = first_failed(run, rule)
+        s.at.next += 1
+        if row.test < rule.ops and not run.hotdrop or row.test == rule.ops and take_traced(run, chain, number, row):
+            continue
+        row.hotdrop = run.hotdrop
+        return hotdrop(run, number) if run.hotdrop else decide(run, number, <rule_verdict>row.verdict)
+
+
+cdef bint traverse_traced(run_t* run) noexcept nogil:
+    """``traverse`` for ``run.trace``. What it says is not remembered."""
+    cdef bint goes_on
+    spoil(run)
+    trace_add(run, TRACE_TABLE, NOWHERE)
+    goes_on = go_through_traced(run)
+    trace_add(run, TRACE_LEFT, NOWHERE)
+    return goes_on
 
 
 # ---- the way
@@ -318,7 +395,7 @@ cdef bint call_table(run_t* run, int hook, int table) noexcept nogil:
         return True
     enter(run, hook, table)
     run.stack.at.chain, run.stack.at.next, run.stack.depth = run.base, 0, 0
-    return traverse(run)
+    return traverse(run) if cython.likely(run.trace == NULL) else traverse_traced(run)
 
 
 cdef inline void enter(run_t* run, int hook, int table) noexcept nogil:

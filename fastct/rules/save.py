@@ -5,7 +5,8 @@ HEADER = (("source", "-s"), ("destination", "-d"), ("in_interface", "-i"), ("out
           ("protocol", "-p"), ("fragment", "-f"))
 
 
-def _header_words(header, family):
+def header_words(header, family):
+    """The words of ``-s -d -i -o -p -f``."""
     for attribute, option in HEADER:
         value = getattr(header, attribute)
         if attribute in ("source", "destination"):
@@ -25,7 +26,7 @@ def _header_words(header, family):
 
 def rule_words(rule, family, counters=False):
     """The words behind ``-A CHAIN``; with ``counters`` those of ``-S -v``."""
-    words = list(_header_words(rule.header, family))
+    words = list(header_words(rule.header, family))
     for use in rule.matches:
         words += ["-m", use.extension.name, *use.extension.save(use)]
     if counters:

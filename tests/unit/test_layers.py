@@ -9,9 +9,9 @@ PACKAGE = Path(fastct.__file__).parent
 # From left to right; what stands together may import each other.
 ORDER = (("errors", "version", "replaced"), ("records", "wire.reason"), ("capture",), ("wire",), ("conntrack",),
          ("rules",), ("engine",), ("face",), ("state", "control", "fragstate"), ("restore",), ("join",), ("snapshot",),
-         ("firewall",), ("tracker",),
-         ("columns", "rows"), ("offline", "live"), ("trial",), ("benchmark",), ("export",), ("checks", "differences"),
-         ("checkfile",), ("cli",), ("__main__", "pytest_plugin"))
+         ("explanation",), ("firewall",), ("tracker",),
+         ("columns", "rows"), ("offline", "live"), ("trial",), ("explaining",), ("benchmark",), ("export",),
+         ("checks", "differences"), ("checkfile",), ("cli",), ("__main__", "pytest_plugin"))
 # The shared records name reasons and codes; listings know how an ICMP tuple is answered.
 LAZY = {("rows", "export")}
 IMPORT = re.compile(r"^\s*(?:from\s+(fastct[\w.]*)\s+c?import\s+(\w+)|c?import\s+(fastct[\w.]*))", re.MULTILINE)
