@@ -48,6 +48,7 @@ cdef enum:
     PROTO_ESP = 50
     PROTO_AH = 51
     GRE_SUM = 0x80           # GRE says that it has a sum
+    BITS = 256               # more than an address has
 
 
 # ---- what may be answered
@@ -139,20 +140,37 @@ cdef void put_address(uint8_t* at, uint8_t family, const address_t* address) noe
 
 cdef void own_address(run_t* run, address_t* address) noexcept nogil:
     """The address with which the host speaks to the packet's sender: the packet's destination if that is the host's;
-    else one of the interface behind which the sender is; else any; the packet's destination if none is known."""
+    else that of the interface behind which the sender is, and there of the network that is the nearest to the sender's;
+    the packet's destination if none is known. Of equals Linux takes the oldest of IPv4, the newest of IPv6."""
     cdef const routes_t* r = run.routes
+    cdef const route_t* row
     cdef const route_t* found = NULL
-    cdef uint32_t i
+    cdef address_t sender
+    cdef uint32_t i, fits, best = 0
     packet_address(run.p, True, address)
     if run.destination.type == ROUTE_LOCAL:
         return
+    packet_address(run.p, False, &sender)
     for i in range(r.n):
-        if r.rows[i].type != ROUTE_LOCAL or r.rows[i].family != run.p.ip_version or is_loopback(&r.rows[i]):
+        row = &r.rows[i]
+        if row.type != ROUTE_LOCAL or row.family != run.p.ip_version or is_loopback(row):
             continue
-        if found == NULL or found.interface != run.source.interface and r.rows[i].interface == run.source.interface:
-            found = &r.rows[i]
+        fits = same_bits(&sender, &row.network, row) + (BITS if row.interface == run.source.interface else 0)
+        if found == NULL or fits > best or fits == best and row.family == 6:
+            found, best = row, fits
     if found != NULL:
         address[0] = found.network
+
+
+cdef uint32_t same_bits(const address_t* a, const address_t* b, const route_t* row) noexcept nogil:
+    """Bits with which two addresses begin, as far as the network of one of them goes."""
+    cdef uint32_t n = 0
+    cdef uint64_t hi = a.hi ^ b.hi, lo = a.lo ^ b.lo
+    if row.family == 4:
+        hi, lo = lo << 32, 0
+    while n < row.near and not (hi if n < 64 else lo) >> (63 - n % 64) & 1:
+        n += 1
+    return n
 
 
 cdef inline bint is_loopback(const route_t* row) noexcept nogil:

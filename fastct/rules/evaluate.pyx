@@ -18,8 +18,8 @@ from fastct.conntrack.core cimport CT_STATE_ESTABLISHED, CT_STATE_RELATED
 from fastct.conntrack.opts cimport OPT_IP_FORWARD
 from fastct.rules.answers cimport answer_expired
 from fastct.rules.classify cimport classifier_next, classifier_open, packet_fields_t
-from fastct.rules.connmark cimport connmark, connmark_set
-from fastct.rules.memory cimport memory_keep, path_class, path_marks, time_to_live
+from fastct.rules.connmark cimport connmark_set
+from fastct.rules.memory cimport memory_keep, path_class, path_connmark, path_marks, time_to_live
 from fastct.rules.compiled cimport (
     CALLERS_KEPT,
     HOOK_FORWARD,
@@ -108,7 +108,7 @@ cdef void stop_recording(run_t* run) noexcept nogil:
     run.recording = RECORDING_NOT
     run.path.verdict = RULE_CONTINUE
     run.path.mark = run.mark
-    run.path.connmark_after = connmark(run.ct, run.r.conn)
+    run.path.connmark_after = path_connmark(run.program, run.ct, run.r.conn)
     run.path.decided = run.decided
     run.tail.way, run.tail.step, run.tail.filtered = run.way, run.step, run.filtered
     run.tail.at = s.at
@@ -296,14 +296,25 @@ cdef bint rules_sent_here(const run_t* run, const packet_t* p) noexcept nogil:
 
 
 cdef inline bint nat_is_due(run_t* run, uint16_t done) noexcept nogil:
-    """The nat table is for connections that have not been through it, and notes that they have."""
+    """The nat table is for connections that have not been through it."""
     cdef conn_t* c = run.r.conn
     if c == NULL or c.status & done or run.r.state == CT_STATE_ESTABLISHED:
         return False
     if run.r.state == CT_STATE_RELATED and run.p.l4proto == (PROTO_ICMP if run.p.ip_version == 4 else PROTO_ICMPV6):
         return False
     run.natted = True
-    c.status |= done
+    return True
+
+
+cdef bint call_nat(run_t* run, int hook, int table, uint16_t done) noexcept nogil:
+    """The nat table at a hook: a connection has been through it when it has accepted a packet of that."""
+    if not nat_is_due(run, done):
+        return True
+    run.bypassed = False
+    if not call_chain(run, hook, table):
+        return False
+    if not run.bypassed:
+        run.r.conn.status |= done
     return True
 
 
@@ -312,10 +323,15 @@ cdef bint call_table(run_t* run, int hook, int table) noexcept nogil:
     run.base = run.program.base[hook][table]
     if run.base == NOWHERE:
         return True
-    if table == TABLE_DNAT and not nat_is_due(run, IPS_DST_NAT_DONE):
-        return True
-    if table == TABLE_SNAT and not nat_is_due(run, IPS_SRC_NAT_DONE):
-        return True
+    if table == TABLE_DNAT:
+        return call_nat(run, hook, table, IPS_DST_NAT_DONE)
+    if table == TABLE_SNAT:
+        return call_nat(run, hook, table, IPS_SRC_NAT_DONE)
+    return call_chain(run, hook, table)
+
+
+cdef bint call_chain(run_t* run, int hook, int table) noexcept nogil:
+    """``run.base``, which is a table's at a hook."""
     enter(run, hook, table)
     run.stack.at.chain, run.stack.at.next, run.stack.depth = run.base, 0, 0
     return traverse(run)
@@ -379,7 +395,7 @@ cdef void rules_replay(run_t* run, const path_t* path, uint16_t from_if) noexcep
     cdef int step = STEPS[tail.way][tail.step]
     run.recording = RECORDING_NOT
     begin(run, from_if)
-    run.ttl -= path.forwarded
+    put_ttl(run, run.ttl - path.forwarded)
     run.mark, run.decided = path.mark, path.decided
     if path.connmark_after != path.marks >> 32:
         connmark_set(run.ct, run.r.conn, path.connmark_after)
@@ -417,7 +433,7 @@ cdef void rules_walk(run_t* run, uint16_t from_if) noexcept nogil:
         return
     if run.recording == RECORDING:
         run.path.verdict, run.path.decided, run.path.mark = run.verdict, run.decided, run.mark
-        run.path.connmark_after = connmark(run.ct, run.r.conn)
+        run.path.connmark_after = path_connmark(run.program, run.ct, run.r.conn)
     run.path.plain = run.path.verdict != RULE_CONTINUE and run.path.connmark_after == run.path.marks >> 32
     memory_keep(run, run.r.conn, run.r.direction)
 

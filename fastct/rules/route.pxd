@@ -29,6 +29,7 @@ cdef struct route_t:
     uint16_t interface       # number, 0: none
     uint8_t family
     uint8_t type             # route_type
+    uint8_t near             # of an own address: bits that its network has
 
 cdef struct routes_t:
     route_t* rows            # the longest prefixes first

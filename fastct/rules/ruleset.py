@@ -11,7 +11,7 @@ from functools import partial
 from fastct.errors import RuleError
 from fastct.replaced import replaced
 from fastct.rules import changes, check, listing, model, program, save
-from fastct.rules.commands import PROGRAMS, VERSION, Finished, chain_name
+from fastct.rules.commands import PROGRAMS, VERSION, Finished, chain_name, inhibit, without
 from fastct.rules.parse import Parser, resolve
 from fastct.rules.pause import collector_paused
 from fastct.rules.restore import How, Reader
@@ -200,7 +200,9 @@ class Chain:
         family = self.table.ruleset.family
         parser = Parser(split(text), family)
         parser.read()
+        inhibit(table.name, parser.jump)
         parser.complete()
+        without(parser.seen, self.name)
         return [resolve(rule, table.chains, lambda warning: None) for rule in parser.rules()]
 
     def _each(self, text, change, *args):
