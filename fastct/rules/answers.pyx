@@ -22,6 +22,7 @@ from fastct.rules.route cimport (
 from fastct.wire.bytes cimport load_be32, store_u64, sum_bytes, sum_fold, swap16, swap64
 from fastct.wire.link cimport LINKTYPE_ETHERNET
 from fastct.wire.packet cimport (
+    PACKET_INVALID,
     PROTO_DCCP,
     PROTO_GRE,
     PROTO_ICMP,
@@ -31,6 +32,7 @@ from fastct.wire.packet cimport (
     PROTO_UDP,
     PROTO_UDPLITE,
     SUM_BAD,
+    SUM_UNKNOWN,
     TH_ACK,
     TH_FIN,
     TH_RST,
@@ -47,7 +49,6 @@ cdef enum:
     ICMP_TYPES = 19
     PROTO_ESP = 50
     PROTO_AH = 51
-    GRE_SUM = 0x80           # GRE says that it has a sum
     BITS = 256               # more than an address has
 
 
@@ -61,8 +62,8 @@ cdef inline bint to_one_host(run_t* run) noexcept nogil:
 
 
 cdef bint is_error(const packet_t* p) noexcept nogil:
-    """ICMP that is no query, or of which that cannot be said: errors are never answered with one."""
-    cdef uint32_t errors = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 11 | 1 << 12
+    """ICMP that Linux takes for no query, or of which that cannot be said: errors are never answered with one."""
+    cdef uint32_t queries = 1 << 0 | 1 << 8 | 1 << 13 | 1 << 14 | 1 << 15 | 1 << 16 | 1 << 17 | 1 << 18
     cdef uint8_t type
     if p.l4proto != (PROTO_ICMP if p.ip_version == 4 else PROTO_ICMPV6):
         return False
@@ -71,25 +72,26 @@ cdef bint is_error(const packet_t* p) noexcept nogil:
     type = p.data[p.l4_off]
     if p.ip_version == 6:
         return not type & 0x80
-    return type >= ICMP_TYPES or errors >> type & 1
+    return type >= ICMP_TYPES or not queries >> type & 1
 
 
 cdef bint sum_passes(const packet_t* p) noexcept nogil:
     """Whether REJECT finds the packet intact. What the capture cut passes. (Linux takes the sum of a protocol that it
     does not know as if it were over all of it, over IPv6 with the pseudo-header.)"""
-    cdef const uint8_t* l4 = p.data + p.l4_off
     cdef uint64_t sum = 0
-    if p.ip_version == 6:
-        if p.l4_off >= p.len:
-            return False
+    cdef bint has_ports = p.l4proto == PROTO_TCP or p.l4proto == PROTO_UDP
+    if p.ip_version == 6 and p.l4_off >= p.len:
+        return False
+    if p.ip_version == 6 or has_ports:
         sum = pseudo_sum(p.data, p.l4proto, p.len - p.l4_off)
-    if p.l4proto in (PROTO_AH, PROTO_ESP, PROTO_SCTP, PROTO_UDPLITE, PROTO_DCCP):
+    if p.l4proto in (PROTO_AH, PROTO_ESP, PROTO_SCTP, PROTO_UDPLITE, PROTO_DCCP, PROTO_GRE):
         return True
-    if p.l4proto in (PROTO_TCP, PROTO_UDP, PROTO_ICMPV6) or p.l4proto == PROTO_ICMP and p.ip_version == 4:
-        return p.sum != SUM_BAD
-    if p.cap_len != p.len or p.l4proto == PROTO_GRE and (p.l4_off + 2 > p.len or not l4[0] & GRE_SUM):
+    if has_ports or p.l4proto == (PROTO_ICMP if p.ip_version == 4 else PROTO_ICMPV6):
+        if p.kind != PACKET_INVALID or p.sum != SUM_UNKNOWN:
+            return p.sum != SUM_BAD
+    if p.cap_len != p.len:
         return True
-    return sum_fold(sum_bytes(l4, p.len - p.l4_off, sum)) == 0xFFFF
+    return sum_fold(sum_bytes(p.data + p.l4_off, p.len - p.l4_off, sum)) == 0xFFFF
 
 
 # ---- putting it together

@@ -241,6 +241,11 @@ cdef struct sent_t:
     ct_result_t cause        # what conntrack said of the packet that it is about
 
 cdef enum:
+    OWN_NOT
+    OWN_LEAVES               # the host sends it
+    OWN_RETURNS              # … to itself: it comes in by lo
+
+cdef enum:
     RECORDING_NOT
     RECORDING                # what is said of the packet is remembered
     RECORDING_TRACE          # it is written to the log, rule by rule
@@ -271,7 +276,7 @@ cdef struct run_t:
     uint8_t natted           # the nat table was called
     uint8_t bypassed         # … but had the packet queued, for nobody
     uint8_t assigned         # the raw table has given it a template
-    uint8_t own              # the host sends it
+    uint8_t own              # OWN_*
     uint8_t duplicate        # because of TEE
     uint8_t traced           # TRACE has taken it
     # its bytes, and what else leaves

@@ -30,6 +30,7 @@ from fastct.rules.compiled cimport (
     LIVES_FLAGS,
     LIVES_PACKET,
     NOWHERE,
+    OWN_RETURNS,
     RECORDING,
     RECORDING_NOT,
     RECORDING_TRACE,
@@ -340,7 +341,11 @@ cdef bint call_chain(run_t* run, int hook, int table) noexcept nogil:
 cdef inline void enter(run_t* run, int hook, int table) noexcept nogil:
     run.hook, run.table = <uint8_t>hook, <uint8_t>table
     run.in_if = 0 if run.way == WAY_OUTPUT else run.from_if
-    run.out_if = run.destination.interface if hook >= HOOK_FORWARD else 0
+    if hook == HOOK_POSTROUTING and run.via != NULL:
+        run.in_if = run.via.interface    # of a copy Linux says so
+    run.out_if = 0
+    if hook >= HOOK_FORWARD:
+        run.out_if = run.routes.lo if run.destination.type == ROUTE_LOCAL else run.destination.interface
 
 
 cdef bint route(run_t* run) noexcept nogil:
@@ -380,7 +385,7 @@ cdef void walk_on(run_t* run) noexcept nogil:
 
 cdef void begin(run_t* run, uint16_t from_if) noexcept nogil:
     find_routes(run, from_if)
-    run.way = WAY_OUTPUT if run.own or run.source.type == ROUTE_LOCAL else WAY_FORWARD
+    run.way = WAY_OUTPUT if run.own != OWN_RETURNS and (run.own or run.source.type == ROUTE_LOCAL) else WAY_FORWARD
     run.step = 0
     run.ttl = time_to_live(run.p)
     run.verdict = RULE_ACCEPT

@@ -36,6 +36,7 @@ cdef struct routes_t:
     uint32_t n
     char (*names)[INTERFACE_NAME]        # of interfaces, by number
     uint16_t n_names
+    uint16_t lo              # number of that interface
     uint8_t has_local
 
 cdef class Routes:

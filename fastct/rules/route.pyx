@@ -110,7 +110,7 @@ cdef class Routes:
         for i, text in enumerate(self.interfaces):
             name = text.encode()
             memcpy(self.r.names[i], <const char*>name, len(name))
-        self.r.n_names = len(self.interfaces)
+        self.r.n_names, self.r.lo = len(self.interfaces), len(self.interfaces) - 1
 
     def __dealloc__(self):
         free(self.r.rows)

@@ -61,10 +61,8 @@ class Mine(Subject):
         if VERDICTS[rows[0]["verdict"]] == "ACCEPT":
             seen = Seen(CTSTATES[rows[0]["ctstate"]], CTDIRS[rows[0]["ctdir"]], int(rows[0]["mark"]))
         left = [data[len(HEADS[0]) + 2:] for _, _, data in self.tracker.leaving(frames, rows)]
-        while seen and left and ends(left[-1])[1] in LOCAL:
-            left.pop()                   # the host keeps it for itself, …
-            if not is_fragment(packet.data):
-                break                    # … all pieces of it
+        if seen and left and ends(left[-1])[1] in LOCAL:
+            left.pop()                   # the host keeps it for itself
         return Sent(seen, now, left)
 
     def counters(self, family):
@@ -139,9 +137,10 @@ def run(gateway, case, each=False):
 
 def other_bytes(packet, theirs, ours):
     """How what left differs, as text. Linux cuts a datagram anew, and ours leaves in the pieces that it came in: of
-    those only whether they leave is compared."""
+    those only whether they leave is compared, where the host does not keep them."""
     left, mine = (sorted(map(settled, packets)) for packets in ([data for _, data in theirs.left], ours.left))
-    if left == mine or is_fragment(packet.data) and bool(left) == bool(mine):
+    kept = ends(packet.data)[1] in LOCAL
+    if left == mine or is_fragment(packet.data) and (kept or bool(left) == bool(mine)):
         return None
     return "\n".join(["left the kernel", *(data.hex() for data in left), "left fastct",
                       *(data.hex() for data in mine)])

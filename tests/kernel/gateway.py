@@ -84,7 +84,8 @@ SINK = "table inet sink { chain end { type filter hook input priority 2147483647
 
 def _nft():
     log = "\n".join([f"meta priority 0x{MADE:x} accept", *_log_rules()])
-    chains = [f"chain begin {{ type filter hook prerouting priority -450\niifname != lo meta priority set 0x{OURS:x}\n}}",
+    chains = ["chain begin { type filter hook prerouting priority -450\n"
+              f"iifname != lo meta priority set 0x{OURS:x}\n}}",
               "chain sends { type filter hook output priority -450\n"
               f"meta priority 0x{OURS:x} meta skuid 0 accept\n"
               "icmpv6 type { mld-listener-report, mld2-listener-report, nd-neighbor-solicit } drop\n"

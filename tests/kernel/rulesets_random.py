@@ -118,8 +118,8 @@ class RandomRulesets:
         return " ".join(map(quoted, words + (self.use("-j", target) if target else verdict)))
 
     def text(self, rules=25, also=()):
-        """The text of a ruleset with about ``rules`` rules for iptables-restore, with the tables of ``also``, too. (What
-        iptables-save writes it does not always take.)"""
+        """The text of a ruleset with about ``rules`` rules for iptables-restore (which does not take all that
+        iptables-save writes), with the tables of ``also``, too."""
         made = self._ruleset(rules)
         for name in also:
             made.table(name)

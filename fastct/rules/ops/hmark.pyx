@@ -9,7 +9,7 @@ from fastct.rules.jhash cimport jhash_3words
 from fastct.rules.ops.reach cimport ip6_find
 from fastct.rules.route cimport address_t, packet_address
 from fastct.wire.bytes cimport load_be16, load_be32
-from fastct.wire.ip cimport IPV6_AUTH
+from fastct.wire.ip cimport IPV6_AUTH, IPV6_FRAGMENT
 from fastct.wire.packet cimport (
     PROTO_DCCP,
     PROTO_ICMP,
@@ -69,12 +69,16 @@ cdef void of_connection(const op_t* op, const run_t* run, hashed_t* h) noexcept 
 
 cdef int transport_of(const packet_t* p, uint32_t* at, uint32_t* fragment) noexcept nogil:
     """The protocol of a packet, and where its header is; below 0 if there is none."""
+    cdef uint32_t there = 0, offset = 0
+    cdef int protocol
     if p.ip_version == 4:
         at[0], fragment[0] = (p.data[0] & 15) * 4, load_be16(p.data + 6) & 0x3FFF
         return p.data[9]
-    if ip6_find(p, IPV6_AUTH, at, fragment) == IPV6_AUTH:
-        return PROTO_AH
-    return ip6_find(p, -1, at, fragment)
+    protocol = ip6_find(p, IPV6_AUTH, at, fragment)
+    if protocol != IPV6_AUTH:
+        protocol = ip6_find(p, -1, at, fragment)
+    fragment[0] |= ip6_find(p, IPV6_FRAGMENT, &there, &offset) == IPV6_FRAGMENT
+    return protocol
 
 
 cdef inline bint is_error(const packet_t* p, int protocol, uint32_t at) noexcept nogil:
@@ -82,6 +86,11 @@ cdef inline bint is_error(const packet_t* p, int protocol, uint32_t at) noexcept
     if protocol != (PROTO_ICMP if p.ip_version == 4 else PROTO_ICMPV6) or at + ICMP_HEADER > p.cap_len:
         return False
     return (p.data[at] < 32 and <uint32_t>ICMP_ERRORS >> p.data[at] & 1) if p.ip_version == 4 else 0 < p.data[at] < 128
+
+
+cdef inline bint has_ports(int protocol) noexcept nogil:
+    """Whether a header begins with ports, or an SPI."""
+    return protocol in (PROTO_TCP, PROTO_UDP, PROTO_DCCP, PROTO_ESP, PROTO_AH, PROTO_SCTP, PROTO_UDPLITE)
 
 
 cdef bint of_packet(const op_t* op, const run_t* run, hashed_t* h) noexcept nogil:
@@ -109,8 +118,7 @@ cdef bint of_packet(const op_t* op, const run_t* run, hashed_t* h) noexcept nogi
     h.destination = folded(&address, p.ip_version, op.a[0] >> 8 & 0xFF)
     h.protocol = <uint8_t>protocol
     at += AH_SPI if protocol == PROTO_AH else 0
-    if not fragment and at + 4 <= p.cap_len and protocol in (PROTO_TCP, PROTO_UDP, PROTO_DCCP, PROTO_ESP, PROTO_AH,
-                                                            PROTO_SCTP, PROTO_UDPLITE):
+    if not fragment and has_ports(protocol) and at + 4 <= p.cap_len:
         h.ports = sorted_ports(op, load_be32(p.data + at))
     return True
 

@@ -179,8 +179,10 @@ cdef rule_verdict tcpoptstrip_work(const op_t* op, run_t* run) noexcept nogil:
     if not has_tcp(run):
         return RULE_DROP if p.l4_off + 20 > p.len else RULE_CONTINUE
     header = (p.data[p.l4_off + 12] >> 4) * 4
+    if header < 20 or p.l4_off + header > p.len:
+        return RULE_DROP
     if p.l4_off + header > p.cap_len:
-        return RULE_DROP if p.l4_off + header > p.len else RULE_CONTINUE
+        return RULE_CONTINUE
     while at + 1 < header:
         th = <uint8_t*>p.data + p.l4_off
         length = option_length(th + at)
