@@ -23,7 +23,6 @@ from fastct.wire.bytes cimport load_be32, store_u64, sum_bytes, sum_fold, swap16
 from fastct.wire.link cimport LINKTYPE_ETHERNET
 from fastct.wire.packet cimport (
     PACKET_INVALID,
-    PROTO_DCCP,
     PROTO_GRE,
     PROTO_ICMP,
     PROTO_ICMPV6,
@@ -78,13 +77,13 @@ cdef bint is_error(const packet_t* p) noexcept nogil:
 cdef bint sum_passes(const packet_t* p) noexcept nogil:
     """Whether REJECT finds the packet intact. What the capture cut passes. (Linux takes the sum of a protocol that it
     does not know as if it were over all of it, over IPv6 with the pseudo-header.)"""
-    cdef uint64_t sum = 0
+    cdef uint64_t sum = 0xFFFF if p.ip_version == 4 else 0       # of its IP header
     cdef bint has_ports = p.l4proto == PROTO_TCP or p.l4proto == PROTO_UDP
     if p.ip_version == 6 and p.l4_off >= p.len:
         return False
     if p.ip_version == 6 or has_ports:
-        sum = pseudo_sum(p.data, p.l4proto, p.len - p.l4_off)
-    if p.l4proto in (PROTO_AH, PROTO_ESP, PROTO_SCTP, PROTO_UDPLITE, PROTO_DCCP, PROTO_GRE):
+        sum += pseudo_sum(p.data, p.l4proto, p.len - p.l4_off)
+    if p.l4proto in (PROTO_AH, PROTO_ESP, PROTO_SCTP, PROTO_UDPLITE, PROTO_GRE):
         return True
     if has_ports or p.l4proto == (PROTO_ICMP if p.ip_version == 4 else PROTO_ICMPV6):
         if p.kind != PACKET_INVALID or p.sum != SUM_UNKNOWN:

@@ -70,6 +70,7 @@ from fastct.wire.packet cimport PACKET_TRACK, PROTO_ICMP, PROTO_ICMPV6, packet_t
 from fastct.wire.reason cimport Reason
 
 cdef enum:
+    ICMP_REDIRECT = 5
     HEADER_MOST = 20         # bytes of the longest that is asked for: TCP's
 
 cdef enum:
@@ -307,10 +308,22 @@ cdef inline bint nat_is_due(run_t* run, uint16_t done) noexcept nogil:
     return True
 
 
+cdef bint untranslated(run_t* run) noexcept nogil:
+    """A redirect about a connection that the nat table has not been done with, which goes no further."""
+    cdef const packet_t* p = run.p
+    cdef uint16_t done = IPS_SRC_NAT_DONE | IPS_DST_NAT_DONE
+    if run.r.conn == NULL or run.r.state != CT_STATE_RELATED or p.ip_version != 4 or p.l4proto != PROTO_ICMP:
+        return False
+    if p.data[p.l4_off] != ICMP_REDIRECT or run.r.conn.status & done == done:
+        return False
+    run.verdict, run.decided = RULE_DROP, NOWHERE
+    return True
+
+
 cdef bint call_nat(run_t* run, int hook, int table, uint16_t done) noexcept nogil:
     """The nat table at a hook: a connection has been through it when it has accepted a packet of that."""
     if not nat_is_due(run, done):
-        return True
+        return not untranslated(run)
     run.bypassed = False
     if not call_chain(run, hook, table):
         return False

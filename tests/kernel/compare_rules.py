@@ -116,6 +116,7 @@ def random_case(seed, count, nat, pieces=False, only=()):
 def run(gateway, case, each=False):
     """The first difference, as text with the number of its packet, or None. ``each``: counters after every packet."""
     for family in FAMILIES:
+        gateway.load(family, complete("", "*nat" in case.rules[family]))         # nothing is kept by a name
         gateway.load(family, complete(case.rules[family], "*nat" in case.rules[family]))
     gateway.conntrack.flush()
     mine = Mine(case.rules)

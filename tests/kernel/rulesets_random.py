@@ -44,6 +44,8 @@ NEEDS = {"multiport": (6, 17, 132, 33, 136), "ecn": (6,), "TPROXY": (6, 17), "TC
 SYN = ("--syn", "--tcp-flags SYN,RST SYN")
 # Where Linux has what a target is for, beyond what the registry says.
 HOOKS = {"DNPT": ("PREROUTING",), "SNPT": ("POSTROUTING",)}
+# Linux sends a copy at once, fastct when the packet has gone its way: that shows where both are counted by one rule.
+COPIES, COUNTING = ("TEE",), ("limit", "hashlimit", "recent", "statistic", "quota")
 CHAINS = ("A", "B", "C", "deep", "loose")
 
 
@@ -58,7 +60,9 @@ class RandomRulesets:
     def __init__(self, rng, family, tables=tuple(TABLES), only=()):
         self.rng, self.family, self.tables = rng, family, tables
         self.words = Words(rng, family)
-        self.matches, self.targets = (drawn(registry, family) for registry in (MATCHES, TARGETS))
+        without = rng.choice((COPIES, COUNTING))
+        self.matches, self.targets = ([each for each in drawn(registry, family) if each.name not in without]
+                                      for registry in (MATCHES, TARGETS))
         self.only = [each for each in self.matches + self.targets if each.name in only]
         self._lines = {}
 

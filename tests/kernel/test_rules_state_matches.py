@@ -23,6 +23,8 @@ GROUPS = {
     "both": ("state", "conntrack", "connbytes", "connlabel", "limit", "hashlimit", "recent", "statistic", "quota"),
     "connlimit": ("connlimit", "connlimit"),
 }
+# connlimit is for first packets; what others do to the kernel's list depends on more than is seen.
+FIRST = ["-m", "conntrack", "--ctstate", "NEW", "!", "--ctstatus", "CONFIRMED"]
 # Through POSTROUTING of IPv6 go multicast listener reports of the kernel's own.
 PLACES = {4: (("mangle", "PREROUTING"), ("mangle", "FORWARD"), ("mangle", "POSTROUTING"), ("filter", "FORWARD")),
           6: (("mangle", "PREROUTING"), ("mangle", "FORWARD"), ("filter", "FORWARD"))}
@@ -55,6 +57,7 @@ def rule(words, names):
     """(table, chain, words) of a rule with one or two matches of these names."""
     rng, said = words.rng, []
     for name in rng.sample(names, rng.choice((1, 1, 2))):
+        said += FIRST if name == "connlimit" else []
         said += ["-m", name, *STATE_WORDS[name](words)]
     return *rng.choice(PLACES[words.family]), " ".join(said)
 

@@ -45,9 +45,9 @@ MSS_OPTIONS = (b"", b"\2\4\5\xb4", b"\2\4\2\0\1\3\3\7\4\2\x08\x0a\0\0\0\1\0\0\0\
 CHANCE = re.compile(r"(?<= )ID=\d+ (?=PROTO=ICMP TYPE=(3|11) )|FLOWLBL=\d+ (?=PROTO=ICMPv6 TYPE=[13] )")
 
 
-# Of a copy that TEE makes Linux tells, behind OUTPUT over IPv6, the outgoing interface as the incoming one, and as its
-# link header what lies in front of the packet.
-COPY = re.compile(r"IN=(f\d) OUT=\1 MAC=\S* ")
+# Of a copy that TEE makes Linux tells, behind OUTPUT, the outgoing interface as the incoming one, and as its link
+# header what lies in front of the packet.
+COPY = re.compile(r"IN=(f\d) OUT=\1 (MAC=\S* )?")
 
 
 class Random:
