@@ -47,7 +47,17 @@ from fastct.conntrack.tcp cimport TCP_CLOSE_INIT
 from fastct.records cimport packet_row_t
 from fastct.rules.evaluate cimport rules_raw, rules_replay, rules_sent_here, rules_walk
 from fastct.rules.memory cimport memory_path
-from fastct.rules.compiled cimport NOWHERE, RULE_ACCEPT, SENT_MAX, path_t, program_t, run_t, sent_t
+from fastct.rules.compiled cimport (
+    NOWHERE,
+    OWN_LEAVES,
+    OWN_RETURNS,
+    RULE_ACCEPT,
+    SENT_MAX,
+    path_t,
+    program_t,
+    run_t,
+    sent_t,
+)
 from fastct.rules.rewrite cimport output_packet, put_leaving_copy
 from fastct.rules.route cimport ROUTE_LOCAL
 from fastct.wire.bytes cimport load_u16, prefetch_r
@@ -244,6 +254,7 @@ cdef inline void walk_ruled(engine_t* e, packet_t* p, const frame_t* frame, ct_r
     cdef path_t* path
     if cython.unlikely(p.kind != PACKET_TRACK or program == NULL or program.has_raw or e.output.keep):
         walk_tables(e, p, frame, r)
+        e.ct.template = e.template       # the raw table was this family's
         return
     ct_in(&e.ct, p, r)
     path = memory_path(program, &e.ct, p, r, e.template.mark, 0)
@@ -365,7 +376,7 @@ cdef void send(engine_t* e, const sent_t* sent) noexcept nogil:
     p.ts_ns = sent.frame.ts_ns
     p.slot = NO_SLOT
     present(e, run, p, &sent.frame, &r)
-    run.number, run.via, run.own, run.duplicate = e.run.number, sent.via, True, sent.duplicate
+    run.number, run.via, run.own, run.duplicate = e.run.number, sent.via, OWN_LEAVES, sent.duplicate
     run.mark, run.traced = sent.mark, sent.traced
     no_entry(&r, CT_STATE_INVALID if sent.answers else CT_STATE_UNTRACKED)
     if attached:
@@ -380,14 +391,30 @@ cdef void send(engine_t* e, const sent_t* sent) noexcept nogil:
     rules_walk(run, 0)
     if run.n_sent:
         send_next(e, &r)
-    if attached:
-        r.conn = NULL                    # what becomes of that is the packet's to say
+    if not attached:                     # else what becomes of the connection is the packet's to say
+        if run.verdict == RULE_ACCEPT:
+            ct_out(&e.ct, p, &r)
+        else:
+            ct_dropped(&e.ct, &r)
     if run.verdict != RULE_ACCEPT:
-        ct_dropped(&e.ct, &r)
         return
-    ct_out(&e.ct, p, &r)
-    if e.output.keep and run.destination.type != ROUTE_LOCAL:
+    if run.destination.type == ROUTE_LOCAL:
+        send_back(e)
+    elif e.output.keep:
         output_packet(run)
+
+
+cdef void send_back(engine_t* e) noexcept nogil:
+    """PREROUTING ► INPUT for what the host has sent to itself: it is tracked by now."""
+    cdef run_t* run = &e.sending
+    run.own, run.assigned, run.n_sent, run.r.fresh = OWN_RETURNS, True, 0, 0
+    if run.program.has_raw:
+        rules_raw(run, run.routes.lo)
+        if run.verdict != RULE_ACCEPT:
+            return
+    rules_walk(run, run.routes.lo)
+    if run.n_sent:
+        send_next(e, run.r)
 
 
 cdef void attach(const packet_t* p, const ct_result_t* cause, ct_result_t* r) noexcept nogil:

@@ -535,7 +535,8 @@ cdef class Engine:
                    "chain_too_long": self.e.ct.table.chain_too_long,
                    "expect_new": self.e.ct.expects.taken, "expect_create": self.e.ct.expects.created,
                    "expect_delete": self.e.ct.expects.deleted,
-                   "lost_rows": self.e.ct.ended_log.lost + self.e.ct.event_log.lost + self.e.ct.expect_log.lost}
+                   "lost_rows": self.e.ct.ended_log.lost + self.e.ct.event_log.lost + self.e.ct.expect_log.lost,
+                   "lost_frames": self.e.output.lost, "lost_lines": self.e.output.lines_lost}
         counted |= {"fragment_datagrams": self.e.defrag.datagrams, "fragment_queues_expired": self.e.defrag.expired,
                     "fragment_queues_far": self.e.defrag.far,
                     "fragment_queues": self.e.defrag.ip4.count + self.e.defrag.ip6.count,

@@ -4,6 +4,7 @@
                                    └► Program      what the engine runs; a change makes another, and counters go along
 """
 import os
+import random
 from contextlib import contextmanager
 
 import numpy as np
@@ -20,6 +21,7 @@ from fastct.rules.ruleset import Ruleset
 from fastct.rules.trace import Trace
 
 FAMILIES = (4, 6)
+SEED_BITS = 64
 
 
 class LiveRuleset(Ruleset):
@@ -86,6 +88,8 @@ class Firewall:
         iptables' and ip6tables' rules; None: no tables.
     local, interfaces, routes
         As for ``Routes``.
+    seed : int, optional
+        Of what rules leave to chance; the same makes the same choices.
 
     Attributes
     ----------
@@ -97,10 +101,11 @@ class Firewall:
         The words behind the column ``decided``: DECIDERS, then rules and policies.
     """
 
-    def __init__(self, engine, rules=None, rules6=None, *, local=(), interfaces=(), routes=()):
+    def __init__(self, engine, rules=None, rules6=None, *, local=(), interfaces=(), routes=(), seed=None):
         self._engine = engine
         self._routes = Routes(local, interfaces, routes)
         self._programs = dict.fromkeys(FAMILIES)
+        self._random = random.Random(seed)
         self.estate = Estate()
         self._numbers = {name: number for number, name in enumerate(DECIDERS)}
         self.rulesets = {family: LiveRuleset(family, self) for family in FAMILIES}
@@ -168,7 +173,7 @@ class Firewall:
         """Compile a family's ruleset, and run packets through it from now on."""
         program = None
         if self.rulesets[family].model.tables:
-            program = compile_ruleset(self.rulesets[family].model, self.estate)
+            program = compile_ruleset(self.rulesets[family].model, self.estate, self._random.getrandbits(SEED_BITS))
             program.number(self._numbers)
         self._programs[family] = program
         self.attach(self._engine)

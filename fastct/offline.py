@@ -327,8 +327,8 @@ def _summary(source, stats, interrupted):
     if stats["offload_packet"]:
         notes.append(f"packet {stats['offload_packet']} has a checksum that its sender left to the network card: "
                      "checksums are not verified from there on")
-    if stats["lost_rows"]:
-        notes.append(f"{stats['lost_rows']} rows were lost for want of memory")
+    notes += [f"{stats[f'lost_{what}']} {what} were lost for want of memory" for what in ("rows", "frames", "lines")
+              if stats[f"lost_{what}"]]
     return Summary(packets=stats["packets"], bytes=stats["bytes"], connections=stats["connections"],
                    first_ns=stats["first_ns"], last_ns=stats["last_ns"], stats=stats, notes=notes,
                    damage=list(source.damage), interrupted=interrupted)

@@ -172,7 +172,8 @@ class Tracker:
         self._template = None
         self._engine.keep_leaving = keep_leaving
         self.gc = GarbageCollector(self._engine)
-        self._places = {"local": [str(each) for each in local], "interfaces": list(interfaces), "routes": list(routes)}
+        self._places = {"local": [str(each) for each in local], "interfaces": list(interfaces), "routes": list(routes),
+                        "seed": seed}
         self._firewall = None
         if rules is not None or rules6 is not None:
             self._firewall = self._make_firewall(rules, rules6)

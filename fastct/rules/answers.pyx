@@ -22,7 +22,7 @@ from fastct.rules.route cimport (
 from fastct.wire.bytes cimport load_be32, store_u64, sum_bytes, sum_fold, swap16, swap64
 from fastct.wire.link cimport LINKTYPE_ETHERNET
 from fastct.wire.packet cimport (
-    PROTO_DCCP,
+    PACKET_INVALID,
     PROTO_GRE,
     PROTO_ICMP,
     PROTO_ICMPV6,
@@ -31,6 +31,7 @@ from fastct.wire.packet cimport (
     PROTO_UDP,
     PROTO_UDPLITE,
     SUM_BAD,
+    SUM_UNKNOWN,
     TH_ACK,
     TH_FIN,
     TH_RST,
@@ -47,7 +48,7 @@ cdef enum:
     ICMP_TYPES = 19
     PROTO_ESP = 50
     PROTO_AH = 51
-    GRE_SUM = 0x80           # GRE says that it has a sum
+    BITS = 256               # more than an address has
 
 
 # ---- what may be answered
@@ -60,8 +61,8 @@ cdef inline bint to_one_host(run_t* run) noexcept nogil:
 
 
 cdef bint is_error(const packet_t* p) noexcept nogil:
-    """ICMP that is no query, or of which that cannot be said: errors are never answered with one."""
-    cdef uint32_t errors = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 11 | 1 << 12
+    """ICMP that Linux takes for no query, or of which that cannot be said: errors are never answered with one."""
+    cdef uint32_t queries = 1 << 0 | 1 << 8 | 1 << 13 | 1 << 14 | 1 << 15 | 1 << 16 | 1 << 17 | 1 << 18
     cdef uint8_t type
     if p.l4proto != (PROTO_ICMP if p.ip_version == 4 else PROTO_ICMPV6):
         return False
@@ -70,25 +71,26 @@ cdef bint is_error(const packet_t* p) noexcept nogil:
     type = p.data[p.l4_off]
     if p.ip_version == 6:
         return not type & 0x80
-    return type >= ICMP_TYPES or errors >> type & 1
+    return type >= ICMP_TYPES or not queries >> type & 1
 
 
 cdef bint sum_passes(const packet_t* p) noexcept nogil:
     """Whether REJECT finds the packet intact. What the capture cut passes. (Linux takes the sum of a protocol that it
     does not know as if it were over all of it, over IPv6 with the pseudo-header.)"""
-    cdef const uint8_t* l4 = p.data + p.l4_off
-    cdef uint64_t sum = 0
-    if p.ip_version == 6:
-        if p.l4_off >= p.len:
-            return False
-        sum = pseudo_sum(p.data, p.l4proto, p.len - p.l4_off)
-    if p.l4proto in (PROTO_AH, PROTO_ESP, PROTO_SCTP, PROTO_UDPLITE, PROTO_DCCP):
+    cdef uint64_t sum = 0xFFFF if p.ip_version == 4 else 0       # of its IP header
+    cdef bint has_ports = p.l4proto == PROTO_TCP or p.l4proto == PROTO_UDP
+    if p.ip_version == 6 and p.l4_off >= p.len:
+        return False
+    if p.ip_version == 6 or has_ports:
+        sum += pseudo_sum(p.data, p.l4proto, p.len - p.l4_off)
+    if p.l4proto in (PROTO_AH, PROTO_ESP, PROTO_SCTP, PROTO_UDPLITE, PROTO_GRE):
         return True
-    if p.l4proto in (PROTO_TCP, PROTO_UDP, PROTO_ICMPV6) or p.l4proto == PROTO_ICMP and p.ip_version == 4:
-        return p.sum != SUM_BAD
-    if p.cap_len != p.len or p.l4proto == PROTO_GRE and (p.l4_off + 2 > p.len or not l4[0] & GRE_SUM):
+    if has_ports or p.l4proto == (PROTO_ICMP if p.ip_version == 4 else PROTO_ICMPV6):
+        if p.kind != PACKET_INVALID or p.sum != SUM_UNKNOWN:
+            return p.sum != SUM_BAD
+    if p.cap_len != p.len:
         return True
-    return sum_fold(sum_bytes(l4, p.len - p.l4_off, sum)) == 0xFFFF
+    return sum_fold(sum_bytes(p.data + p.l4_off, p.len - p.l4_off, sum)) == 0xFFFF
 
 
 # ---- putting it together
@@ -139,20 +141,37 @@ cdef void put_address(uint8_t* at, uint8_t family, const address_t* address) noe
 
 cdef void own_address(run_t* run, address_t* address) noexcept nogil:
     """The address with which the host speaks to the packet's sender: the packet's destination if that is the host's;
-    else one of the interface behind which the sender is; else any; the packet's destination if none is known."""
+    else that of the interface behind which the sender is, and there of the network that is the nearest to the sender's;
+    the packet's destination if none is known. Of equals Linux takes the oldest of IPv4, the newest of IPv6."""
     cdef const routes_t* r = run.routes
+    cdef const route_t* row
     cdef const route_t* found = NULL
-    cdef uint32_t i
+    cdef address_t sender
+    cdef uint32_t i, fits, best = 0
     packet_address(run.p, True, address)
     if run.destination.type == ROUTE_LOCAL:
         return
+    packet_address(run.p, False, &sender)
     for i in range(r.n):
-        if r.rows[i].type != ROUTE_LOCAL or r.rows[i].family != run.p.ip_version or is_loopback(&r.rows[i]):
+        row = &r.rows[i]
+        if row.type != ROUTE_LOCAL or row.family != run.p.ip_version or is_loopback(row):
             continue
-        if found == NULL or found.interface != run.source.interface and r.rows[i].interface == run.source.interface:
-            found = &r.rows[i]
+        fits = same_bits(&sender, &row.network, row) + (BITS if row.interface == run.source.interface else 0)
+        if found == NULL or fits > best or fits == best and row.family == 6:
+            found, best = row, fits
     if found != NULL:
         address[0] = found.network
+
+
+cdef uint32_t same_bits(const address_t* a, const address_t* b, const route_t* row) noexcept nogil:
+    """Bits with which two addresses begin, as far as the network of one of them goes."""
+    cdef uint32_t n = 0
+    cdef uint64_t hi = a.hi ^ b.hi, lo = a.lo ^ b.lo
+    if row.family == 4:
+        hi, lo = lo << 32, 0
+    while n < row.near and not (hi if n < 64 else lo) >> (63 - n % 64) & 1:
+        n += 1
+    return n
 
 
 cdef inline bint is_loopback(const route_t* row) noexcept nogil:

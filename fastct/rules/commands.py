@@ -55,6 +55,19 @@ def chain_name(text):
     return text
 
 
+def inhibit(table, *verdicts):
+    """Raise Failure for what iptables keeps out of the nat table."""
+    if table == "nat" and "DROP" in verdicts:
+        raise Failure('\nThe "nat" table is not intended for filtering, the use of DROP is therefore inhibited.\n\n')
+
+
+def without(seen, chain):
+    """Raise Failure for letters of options that say nothing of packets in a chain."""
+    for letter, chains in WITHOUT.items():
+        if letter in seen and chain in chains:
+            raise Failure(f"Can't use -{letter} with {chain}\n")
+
+
 class CommandLine(Parser):
     """One command line. ``table``: what it is about where no ``-t`` says otherwise; ``restoring``: a line of a file."""
     table_of_options = COMMAND_OPTIONS + RULE_OPTIONS
@@ -233,9 +246,7 @@ class CommandLine(Parser):
         """Check what the words say together; raises Failure."""
         if self.wait_interval and not self.wait:
             raise Failure("--wait-interval only makes sense with --wait\n")
-        if self.table == "nat" and "DROP" in (self.policy, self.jump):
-            raise Failure('\nThe "nat" table is not intended for filtering, '
-                          'the use of DROP is therefore inhibited.\n\n')
+        inhibit(self.table, self.policy, self.jump)
         super().complete()
         if self.options.take() is not None:
             raise Failure("unknown arguments found on commandline")
@@ -253,6 +264,4 @@ class CommandLine(Parser):
         if self.chain is not None and len(self.chain.encode()) > NAME_MAX:
             raise Failure(f"chain name `{self.chain}' too long (must be under {NAME_MAX + 1} chars)", word=self.chain)
         if self.commands[0] in WITH_RULE + "d":
-            for letter, chains in WITHOUT.items():
-                if letter in self.seen and self.chain in chains:
-                    raise Failure(f"Can't use -{letter} with {self.chain}\n")
+            without(self.seen, self.chain)

@@ -23,6 +23,7 @@ from fastct.rules.ops import (
     extension,
     hashlimit,
     header,
+    hmark,
     limits,
     link,
     logs,
@@ -39,8 +40,8 @@ from fastct.rules.ops import (
 from fastct.rules.pause import collector_paused
 
 _OPS = [(name, kind)
-        for module in (header, transport, chunks, extension, link, routing, payload, bpf, clock, tracking, connection,
-                       limits, hashlimit, recent, connlimit, rateest, sets, verdicts, rewriting, logs)
+        for module in (header, transport, chunks, extension, link, routing, payload, bpf, clock, tracking, hmark,
+                       connection, limits, hashlimit, recent, connlimit, rateest, sets, verdicts, rewriting, logs)
         for name, kind in module.OPS.items()]
 # A match and a target may have the same name.
 CONDITIONS = {name: kind for name, kind in _OPS if not kind.works}

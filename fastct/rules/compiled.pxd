@@ -247,6 +247,11 @@ cdef struct sent_t:
     ct_result_t cause        # what conntrack said of the packet that it is about
 
 cdef enum:
+    OWN_NOT
+    OWN_LEAVES               # the host sends it
+    OWN_RETURNS              # … to itself: it comes in by lo
+
+cdef enum:
     RECORDING_NOT
     RECORDING                # what is said of the packet is remembered
     RECORDING_TRACE          # it is written to the log, rule by rule
@@ -275,8 +280,9 @@ cdef struct run_t:
     uint8_t ttl              # or hop limit, as it is by now
     uint8_t hotdrop          # a condition wants the packet gone
     uint8_t natted           # the nat table was called
+    uint8_t bypassed         # … but had the packet queued, for nobody
     uint8_t assigned         # the raw table has given it a template
-    uint8_t own              # the host sends it
+    uint8_t own              # OWN_*
     uint8_t duplicate        # because of TEE
     uint8_t traced           # TRACE has taken it
     # its bytes, and what else leaves
@@ -308,6 +314,7 @@ cdef class OpKind:
     cdef readonly uint8_t lives
     cdef readonly size_t keeps
     cdef readonly bint drops
+    cdef readonly bint connmark
 
 # What an op keeps beyond plain memory, or shares with others.
 cdef class State:
@@ -336,4 +343,5 @@ cdef inline uint32_t random_u32(program_t* g) noexcept nogil:
 
 cdef OpKind condition(test_fn test, lives lives_=*, size_t keeps=*)
 cdef OpKind dropping(test_fn test, lives lives_=*)
+cdef OpKind of_connmark(OpKind kind)
 cdef OpKind effect(effect_fn work, lives lives_=*, size_t keeps=*)

@@ -26,6 +26,7 @@ cdef class OpKind:
     """What a condition or an effect is to the program: a function, and what its answer depends on.
 
     ``keeps``: bytes of state that it has, all zero in the beginning. ``drops``: it may want the packet gone (hotdrop).
+    ``connmark``: it has to do with the marks of connections.
     """
 
     @property
@@ -44,6 +45,12 @@ cdef OpKind dropping(test_fn test, lives lives_=LIVES_PATH):
     """A condition that may want the packet gone."""
     cdef OpKind kind = condition(test, lives_)
     kind.drops = True
+    return kind
+
+
+cdef OpKind of_connmark(OpKind kind):
+    """A condition or an effect that has to do with the marks of connections."""
+    kind.connmark = True
     return kind
 
 
@@ -91,9 +98,9 @@ cdef class Program:
     """
 
     def __cinit__(self, int family, chains, rules, ops, dict base, list names, list counts,
-                  int status_asked=0, bint connmark_asked=True, uint64_t seed=0, notes=()):
+                  int status_asked=0, uint64_t seed=0, notes=()):
         cdef program_t* g = &self.g
-        g.family, g.status_asked, g.connmark_asked, g.random = family, status_asked, connmark_asked, seed
+        g.family, g.status_asked, g.random = family, status_asked, seed
         g.n_chains, g.n_rules, g.n_ops, g.n_counters = len(chains), len(rules), len(ops), len(names)
         g.chains = <chain_t*>_room(g.n_chains, sizeof(chain_t))
         g.rules = <rule_t*>_room(g.n_rules, sizeof(rule_t))
@@ -108,6 +115,7 @@ cdef class Program:
             g.base[<int>at_hook][<int>at_table] = number
         g.has_raw = any(at_table == TABLE_RAW for _, at_table in base)
         g.has_nat = any(at_table in (TABLE_DNAT, TABLE_SNAT) for _, at_table in base)
+        g.connmark_asked = any((<OpKind>op[0]).connmark for op in ops)
         self._set_chains(chains)
         self._set_ops(ops)
         self._set_rules(rules)

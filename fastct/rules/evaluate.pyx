@@ -18,8 +18,8 @@ from fastct.conntrack.core cimport CT_STATE_ESTABLISHED, CT_STATE_RELATED
 from fastct.conntrack.opts cimport OPT_IP_FORWARD
 from fastct.rules.answers cimport answer_expired
 from fastct.rules.classify cimport classifier_next, classifier_open, packet_fields_t
-from fastct.rules.connmark cimport connmark, connmark_set
-from fastct.rules.memory cimport memory_keep, path_class, path_marks, time_to_live
+from fastct.rules.connmark cimport connmark_set
+from fastct.rules.memory cimport memory_keep, path_class, path_connmark, path_marks, time_to_live
 from fastct.rules.compiled cimport (
     CALLERS_KEPT,
     HOOK_FORWARD,
@@ -30,6 +30,7 @@ from fastct.rules.compiled cimport (
     LIVES_FLAGS,
     LIVES_PACKET,
     NOWHERE,
+    OWN_RETURNS,
     RECORDING,
     RECORDING_NOT,
     RECORDING_TRACE,
@@ -70,6 +71,7 @@ from fastct.wire.packet cimport PACKET_TRACK, PROTO_ICMP, PROTO_ICMPV6, packet_t
 from fastct.wire.reason cimport Reason
 
 cdef enum:
+    ICMP_REDIRECT = 5
     HEADER_MOST = 20         # bytes of the longest that is asked for: TCP's
 
 cdef enum:
@@ -109,7 +111,7 @@ cdef void stop_recording(run_t* run) noexcept nogil:
     run.recording = RECORDING_NOT
     run.path.verdict = RULE_CONTINUE
     run.path.mark = run.mark
-    run.path.connmark_after = connmark(run.ct, run.r.conn)
+    run.path.connmark_after = path_connmark(run.program, run.ct, run.r.conn)
     run.path.decided = run.decided
     run.tail.way, run.tail.step, run.tail.filtered = run.way, run.step, run.filtered
     run.tail.at = s.at
@@ -373,14 +375,37 @@ cdef bint rules_sent_here(const run_t* run, const packet_t* p) noexcept nogil:
 
 
 cdef inline bint nat_is_due(run_t* run, uint16_t done) noexcept nogil:
-    """The nat table is for connections that have not been through it, and notes that they have."""
+    """The nat table is for connections that have not been through it."""
     cdef conn_t* c = run.r.conn
     if c == NULL or c.status & done or run.r.state == CT_STATE_ESTABLISHED:
         return False
     if run.r.state == CT_STATE_RELATED and run.p.l4proto == (PROTO_ICMP if run.p.ip_version == 4 else PROTO_ICMPV6):
         return False
     run.natted = True
-    c.status |= done
+    return True
+
+
+cdef bint untranslated(run_t* run) noexcept nogil:
+    """A redirect about a connection that the nat table has not been done with, which goes no further."""
+    cdef const packet_t* p = run.p
+    cdef uint16_t done = IPS_SRC_NAT_DONE | IPS_DST_NAT_DONE
+    if run.r.conn == NULL or run.r.state != CT_STATE_RELATED or p.ip_version != 4 or p.l4proto != PROTO_ICMP:
+        return False
+    if p.data[p.l4_off] != ICMP_REDIRECT or run.r.conn.status & done == done:
+        return False
+    run.verdict, run.decided = RULE_DROP, NOWHERE
+    return True
+
+
+cdef bint call_nat(run_t* run, int hook, int table, uint16_t done) noexcept nogil:
+    """The nat table at a hook: a connection has been through it when it has accepted a packet of that."""
+    if not nat_is_due(run, done):
+        return not untranslated(run)
+    run.bypassed = False
+    if not call_chain(run, hook, table):
+        return False
+    if not run.bypassed:
+        run.r.conn.status |= done
     return True
 
 
@@ -389,10 +414,15 @@ cdef bint call_table(run_t* run, int hook, int table) noexcept nogil:
     run.base = run.program.base[hook][table]
     if run.base == NOWHERE:
         return True
-    if table == TABLE_DNAT and not nat_is_due(run, IPS_DST_NAT_DONE):
-        return True
-    if table == TABLE_SNAT and not nat_is_due(run, IPS_SRC_NAT_DONE):
-        return True
+    if table == TABLE_DNAT:
+        return call_nat(run, hook, table, IPS_DST_NAT_DONE)
+    if table == TABLE_SNAT:
+        return call_nat(run, hook, table, IPS_SRC_NAT_DONE)
+    return call_chain(run, hook, table)
+
+
+cdef bint call_chain(run_t* run, int hook, int table) noexcept nogil:
+    """``run.base``, which is a table's at a hook."""
     enter(run, hook, table)
     run.stack.at.chain, run.stack.at.next, run.stack.depth = run.base, 0, 0
     return traverse(run) if cython.likely(run.trace == NULL) else traverse_traced(run)
@@ -401,7 +431,11 @@ cdef bint call_table(run_t* run, int hook, int table) noexcept nogil:
 cdef inline void enter(run_t* run, int hook, int table) noexcept nogil:
     run.hook, run.table = <uint8_t>hook, <uint8_t>table
     run.in_if = 0 if run.way == WAY_OUTPUT else run.from_if
-    run.out_if = run.destination.interface if hook >= HOOK_FORWARD else 0
+    if hook == HOOK_POSTROUTING and run.via != NULL:
+        run.in_if = run.via.interface    # of a copy Linux says so
+    run.out_if = 0
+    if hook >= HOOK_FORWARD:
+        run.out_if = run.routes.lo if run.destination.type == ROUTE_LOCAL else run.destination.interface
 
 
 cdef bint route(run_t* run) noexcept nogil:
@@ -441,7 +475,7 @@ cdef void walk_on(run_t* run) noexcept nogil:
 
 cdef void begin(run_t* run, uint16_t from_if) noexcept nogil:
     find_routes(run, from_if)
-    run.way = WAY_OUTPUT if run.own or run.source.type == ROUTE_LOCAL else WAY_FORWARD
+    run.way = WAY_OUTPUT if run.own != OWN_RETURNS and (run.own or run.source.type == ROUTE_LOCAL) else WAY_FORWARD
     run.step = 0
     run.ttl = time_to_live(run.p)
     run.verdict = RULE_ACCEPT
@@ -456,7 +490,7 @@ cdef void rules_replay(run_t* run, const path_t* path, uint16_t from_if) noexcep
     cdef int step = STEPS[tail.way][tail.step]
     run.recording = RECORDING_NOT
     begin(run, from_if)
-    run.ttl -= path.forwarded
+    put_ttl(run, run.ttl - path.forwarded)
     run.mark, run.decided = path.mark, path.decided
     if path.connmark_after != path.marks >> 32:
         connmark_set(run.ct, run.r.conn, path.connmark_after)
@@ -494,7 +528,7 @@ cdef void rules_walk(run_t* run, uint16_t from_if) noexcept nogil:
         return
     if run.recording == RECORDING:
         run.path.verdict, run.path.decided, run.path.mark = run.verdict, run.decided, run.mark
-        run.path.connmark_after = connmark(run.ct, run.r.conn)
+        run.path.connmark_after = path_connmark(run.program, run.ct, run.r.conn)
     run.path.plain = run.path.verdict != RULE_CONTINUE and run.path.connmark_after == run.path.marks >> 32
     memory_keep(run, run.r.conn, run.r.direction)
 

@@ -22,3 +22,8 @@ cdef inline uint32_t jhash_final(uint32_t a, uint32_t b, uint32_t c) noexcept no
 cdef inline uint32_t jhash_1word(uint32_t word, uint32_t seed) noexcept nogil:
     cdef uint32_t start = seed + <uint32_t>JHASH_INITVAL + 4
     return jhash_final(word + start, start, start)
+
+
+cdef inline uint32_t jhash_3words(uint32_t a, uint32_t b, uint32_t c, uint32_t seed) noexcept nogil:
+    cdef uint32_t start = seed + <uint32_t>JHASH_INITVAL + 12
+    return jhash_final(a + start, b + start, c + start)

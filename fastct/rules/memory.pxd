@@ -30,9 +30,14 @@ cdef inline uint64_t path_class(const program_t* g, const ct_result_t* r, uint16
     return r.state | <uint64_t>(r.conn.status & g.status_asked) << 16 | <uint64_t>from_if << 32
 
 
+cdef inline uint32_t path_connmark(const program_t* g, const ct_t* ct, const conn_t* c) noexcept nogil:
+    """The mark of a connection, as far as somebody looks at it."""
+    return connmark(ct, c) if g.connmark_asked else 0
+
+
 cdef inline uint64_t path_marks(const program_t* g, const ct_t* ct, const conn_t* c, uint32_t mark) noexcept nogil:
     """The marks of connection and packet, as far as somebody looks at them."""
-    return <uint64_t>connmark(ct, c) << 32 | mark if g.connmark_asked else mark
+    return <uint64_t>path_connmark(g, ct, c) << 32 | mark
 
 
 cdef inline path_t* memory_path(program_t* g, const ct_t* ct, const packet_t* p, const ct_result_t* r, uint32_t mark,

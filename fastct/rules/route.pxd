@@ -29,12 +29,14 @@ cdef struct route_t:
     uint16_t interface       # number, 0: none
     uint8_t family
     uint8_t type             # route_type
+    uint8_t near             # of an own address: bits that its network has
 
 cdef struct routes_t:
     route_t* rows            # the longest prefixes first
     uint32_t n
     char (*names)[INTERFACE_NAME]        # of interfaces, by number
     uint16_t n_names
+    uint16_t lo              # number of that interface
     uint8_t has_local
 
 cdef class Routes:

@@ -70,27 +70,27 @@ cdef class Routes:
         self._set(sorted(self._rows(local, interfaces, routes, default), key=lambda row: -row[0].prefixlen))
 
     def _rows(self, local, interfaces, routes, default):
-        """(network, interface number, type), in no order but that of equals."""
+        """(network, interface number, type, bits of an own address's network), in no order but that of equals."""
         number = {name: place for place, name in enumerate(self.interfaces)}
         own = [(_interface("local", text), default) for text in local]
         own += [(_interface("interface", text), number[name]) for name, text in interfaces]
         for address, interface in own:
             if address.version == 4 and address.network.prefixlen < 31:
-                yield ip_network(address.network.broadcast_address), interface, ROUTE_BROADCAST
-            yield ip_network(address.ip), interface, ROUTE_LOCAL
-            yield address.network, interface, ROUTE_UNICAST
+                yield ip_network(address.network.broadcast_address), interface, ROUTE_BROADCAST, 0
+            yield ip_network(address.ip), interface, ROUTE_LOCAL, address.network.prefixlen
+            yield address.network, interface, ROUTE_UNICAST, 0
         if own:
             for text, kind in _ALWAYS:
-                yield ip_network(text), default, kind
+                yield ip_network(text), default, kind, 0
             for text in _LOOPBACK:
-                yield ip_network(text), number["lo"], ROUTE_LOCAL
+                yield ip_network(text), number["lo"], ROUTE_LOCAL, 0
         for prefix, name in routes:
             try:
-                yield ip_network(prefix, strict=False), number[name], ROUTE_UNICAST
+                yield ip_network(prefix, strict=False), number[name], ROUTE_UNICAST, 0
             except ValueError:
                 raise ConfigError(f"route: expected PREFIX=NAME, got {prefix!r}") from None
         for text in ("0.0.0.0/0", "::/0"):
-            yield ip_network(text), default, ROUTE_UNICAST
+            yield ip_network(text), default, ROUTE_UNICAST, 0
 
     def _set(self, rows):
         cdef Py_ssize_t i
@@ -99,18 +99,18 @@ cdef class Routes:
         self.r.names = <char (*)[INTERFACE_NAME]>calloc(len(self.interfaces), INTERFACE_NAME)
         if self.r.rows == NULL or self.r.names == NULL:
             raise MemoryError
-        for i, (network, interface, kind) in enumerate(rows):
+        for i, (network, interface, kind, near) in enumerate(rows):
             value, mask = int(network.network_address), int(network.netmask)
             self.r.rows[i].network.hi, self.r.rows[i].network.lo = value >> 64, value & 0xFFFFFFFFFFFFFFFF
             self.r.rows[i].mask.hi, self.r.rows[i].mask.lo = mask >> 64, mask & 0xFFFFFFFFFFFFFFFF
             self.r.rows[i].interface, self.r.rows[i].type = interface, kind
-            self.r.rows[i].family = network.version
+            self.r.rows[i].family, self.r.rows[i].near = network.version, near
             self.r.has_local |= kind == ROUTE_LOCAL
         self.r.n = len(rows)
         for i, text in enumerate(self.interfaces):
             name = text.encode()
             memcpy(self.r.names[i], <const char*>name, len(name))
-        self.r.n_names = len(self.interfaces)
+        self.r.n_names, self.r.lo = len(self.interfaces), len(self.interfaces) - 1
 
     def __dealloc__(self):
         free(self.r.rows)

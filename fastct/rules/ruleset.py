@@ -11,7 +11,7 @@ from functools import partial
 from fastct.errors import RuleError
 from fastct.replaced import replaced
 from fastct.rules import changes, check, listing, model, program, save
-from fastct.rules.commands import PROGRAMS, VERSION, Finished, chain_name
+from fastct.rules.commands import PROGRAMS, VERSION, Finished, chain_name, inhibit, without
 from fastct.rules.parse import Parser, resolve
 from fastct.rules.pause import collector_paused
 from fastct.rules.restore import How, Reader
@@ -63,7 +63,6 @@ class Ruleset:
             raise RuleError("not a rule", path, reader.number) from end
         except Failure as failure:
             raise _error(failure, path, reader.number) from failure
-        ruleset.model.tables = dict(reversed(ruleset.model.tables.items()))     # in the order of the text
         return ruleset
 
     @classmethod
@@ -75,7 +74,7 @@ class Ruleset:
     def text(self, counters=False, when=None):
         """The text of iptables-save; ``when``: the time for its comments, None for no comments."""
         name = f"{PROGRAMS[self.family]}-save {VERSION.partition(' ')[0]}"
-        return save.text_of(self.model.tables.values(), self.family, name, counters, when)
+        return save.text_of(reversed(self.model.tables.values()), self.family, name, counters, when)
 
     def save(self, path, counters=True, when=None):
         """Write the text to a file, which is replaced as a whole or not at all."""
@@ -85,7 +84,7 @@ class Ruleset:
     @property
     def tables(self):
         """Names of the tables that are in use."""
-        return list(self.model.tables)
+        return list(reversed(self.model.tables))
 
     def table(self, name):
         """The Table of that name: filter, nat, mangle, raw or security. Raises KeyError."""
@@ -200,7 +199,9 @@ class Chain:
         family = self.table.ruleset.family
         parser = Parser(split(text), family)
         parser.read()
+        inhibit(table.name, parser.jump)
         parser.complete()
+        without(parser.seen, self.name)
         return [resolve(rule, table.chains, lambda warning: None) for rule in parser.rules()]
 
     def _each(self, text, change, *args):

@@ -16,7 +16,8 @@ from fastct.firewall import Firewall
 from fastct.records import CTDIRS, CTSTATES, VERDICTS
 from fastct.rules.model import TABLES
 from fastct.rules.ruleset import Ruleset
-from tests.kernel.gateway import HEADS, LOCAL, OWN, Gateway, Seen, Sent, counters, ends
+from tests.kernel.effects import settled
+from tests.kernel.gateway import HEADS, LOCAL, OWN, ROUTES, Gateway, Seen, Sent, counters, ends
 from tests.kernel.generator import KINDS, conversation, interleaved
 from tests.kernel.kernel import is_fragment
 from tests.kernel.namespace import isolated
@@ -29,6 +30,7 @@ ACTIVE = 12             # conversations going on at a time
 TOGETHER = 50           # cases in one namespace
 ETHERNET = 1
 SHOWN = 100
+TRIES = 400             # with which a case is made small
 FAMILIES = (4, 6)
 PACKET_TOO_BIG = b"\2"
 TRANSPORT_OFFSET = {4: 20, 6: 40}
@@ -49,16 +51,19 @@ class Mine(Subject):
         super().__init__(keep_leaving=True)
         interfaces = [(name, own) for name, owns in OWN.items() for own in owns]
         texts = (Ruleset.parse(rules[family], family) if rules[family] else None for family in FAMILIES)
-        self.firewall = Firewall(self.tracker._engine, *texts, interfaces=interfaces)
+        self.firewall = Firewall(self.tracker._engine, *texts, interfaces=interfaces, routes=ROUTES)
 
-    def send(self, frame, now):
-        """What becomes of a frame: it is ``gateway.Sent``; what the host keeps for itself leaves, too."""
-        frames = frames_from_bytes([frame], [now], ETHERNET)
+    def send(self, packet, now):
+        """What becomes of a ``flows.Packet``: it is ``gateway.Sent``."""
+        frames = frames_from_bytes([Gateway.frame(packet)], [now], ETHERNET)
         rows = self.tracker.process(frames)
         seen = None
         if VERDICTS[rows[0]["verdict"]] == "ACCEPT":
             seen = Seen(CTSTATES[rows[0]["ctstate"]], CTDIRS[rows[0]["ctdir"]], int(rows[0]["mark"]))
-        return Sent(seen, now, [data[len(HEADS[0]) + 2:] for _, _, data in self.tracker.leaving(frames, rows)])
+        left = [data[len(HEADS[0]) + 2:] for _, _, data in self.tracker.leaving(frames, rows)]
+        if seen and left and ends(left[-1])[1] in LOCAL:
+            left.pop()                   # the host keeps it for itself
+        return Sent(seen, now, left)
 
     def counters(self, family):
         return counters(self.firewall.rulesets[family].text(counters=True))
@@ -101,10 +106,7 @@ def random_case(seed, count, nat, pieces=False, only=()):
     tables = tuple(TABLES) if nat else WITHOUT_NAT
     rules = {}
     for family in FAMILIES:
-        ruleset = RandomRulesets(rng, family, tables, only=only).ruleset()
-        if nat:
-            ruleset.table("nat")
-        rules[family] = ruleset.text()
+        rules[family] = RandomRulesets(rng, family, tables, only).text(also=["nat"] if nat else ())
     kinds = tuple(KINDS)
     packets = interleaved(rng.getrandbits(32), count, ACTIVE,
                           lambda draw, number: conversation(draw, number, kinds, pieces))
@@ -114,13 +116,14 @@ def random_case(seed, count, nat, pieces=False, only=()):
 def run(gateway, case, each=False):
     """The first difference, as text with the number of its packet, or None. ``each``: counters after every packet."""
     for family in FAMILIES:
+        gateway.load(family, complete("", "*nat" in case.rules[family]))         # nothing is kept by a name
         gateway.load(family, complete(case.rules[family], "*nat" in case.rules[family]))
     gateway.conntrack.flush()
     mine = Mine(case.rules)
     flows = {}
     for number, packet in enumerate(case.packets, 1):
         theirs = gateway.send(packet, time.time_ns)
-        ours = mine.send(gateway.frame(packet), theirs.now)
+        ours = mine.send(packet, theirs.now)
         if packet.flow:
             flows[packet.flow] = number
         if theirs.seen != ours.seen:
@@ -134,14 +137,14 @@ def run(gateway, case, each=False):
 
 
 def other_bytes(packet, theirs, ours):
-    """How what left differs, as text: of packets that are not for the host itself. Linux cuts a datagram anew, and ours
-    leaves in the pieces that it came in: of those only whether they leave is compared."""
-    destination = ends(packet.data)[1] in LOCAL
-    left = [data for _, data in theirs.left]
-    if destination or left == ours.left or is_fragment(packet.data) and bool(left) == bool(ours.left):
+    """How what left differs, as text. Linux cuts a datagram anew, and ours leaves in the pieces that it came in: of
+    those only whether they leave is compared, where the host does not keep them."""
+    left, mine = (sorted(map(settled, packets)) for packets in ([data for _, data in theirs.left], ours.left))
+    kept = ends(packet.data)[1] in LOCAL
+    if left == mine or is_fragment(packet.data) and (kept or bool(left) == bool(mine)):
         return None
     return "\n".join(["left the kernel", *(data.hex() for data in left), "left fastct",
-                      *(data.hex() for data in ours.left)])
+                      *(data.hex() for data in mine)])
 
 
 def uncounted(gateway, mine):
@@ -186,9 +189,14 @@ def loads(case):
         return False
 
 
-def shrunk(case, fails):
-    """The smallest case that still fails: ``fails`` gives what ``run`` gives."""
-    if (found := fails(case)) is None:
+def shrunk(case, run_again):
+    """The smallest case that still fails, as far as TRIES go: ``run_again`` gives what ``run`` gives."""
+    tries = iter(range(TRIES))
+
+    def fails(smaller):
+        return next(tries, None) is not None and run_again(smaller)
+
+    if not (found := fails(case)):
         return case
     case = case._replace(packets=case.packets[:found[0]])
     for _ in range(2):

@@ -56,6 +56,15 @@ def frame(packet, side):
     return MACS[side] + PEERS[side] + (b"\x08\x00" if packet[0] >> 4 == 4 else b"\x86\xdd") + packet
 
 
+def settled(packet):
+    """A packet without what Linux leaves to chance in its own errors."""
+    if packet[0] >> 4 == 4 and packet[9] == 1 and packet[20:21] in (b"\3", b"\13"):
+        return packet[:4] + bytes(2) + packet[6:10] + bytes(2) + packet[12:]
+    if packet[0] >> 4 == 6 and packet[6] == 58 and packet[40:41] in (b"\1", b"\3"):
+        return bytes([packet[0], packet[1] & 0xF0, 0, 0]) + packet[4:]
+    return packet
+
+
 class Router:
     """The kernel of the namespace that this process is in."""
 

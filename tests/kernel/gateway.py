@@ -3,8 +3,9 @@
     f0 (TAP), raw sockets, f1 (TAP) ► hooks ► an nft chain behind them logs what is left ► f0, f1, or the host itself
 
 A TAP device hands a frame to the stack inside ``write``, and a raw socket a packet inside ``sendto``, so when that
-returns everything has happened. A packet whose source is one of the host's own addresses is sent by the host, and what
-the host says by itself (resets, errors, answers) is dropped before it is seen. Must run in a namespace of its own.
+returns everything has happened. A packet whose source is one of the host's own addresses is sent by the host; one that
+is for the host ends behind the last hook, so that whatever else is sent is the work of rules. Must run in a namespace
+of its own.
 """
 import contextlib
 import fcntl
@@ -30,14 +31,18 @@ OWN = {
     "f0": [f"10.1.{number}.0/16" for number in range(8, 256, 8)] + [f"fd00:1::{n:x}:0/64" for n in range(8, 256, 8)],
     "f1": [f"10.2.0.{number}/16" for number in range(1, 25)] + [f"fd00:2::{number:x}/64" for number in range(1, 25)],
 }
+ROUTES = (("fd00:2::/32", "f1"),)
 LOCAL = {ip_address(own.partition("/")[0]).packed for owns in OWN.values() for own in owns}
 ETHERTYPES = {4: b"\x08\x00", 6: b"\x86\xdd"}
 OURS = 0x77         # priority of what is sent by a raw socket here, and the group that is logged to
+MADE = 0x78         # priority of what the host sends otherwise
 ULOG_CONFIG, ULOG_PACKET = 4 << 8 | 1, 4 << 8
 HEADER, MARK, PREFIX = 1, 2, 10
 HOOKS = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
 SYSCTLS = {
     "ipv4.ip_forward": 1, "ipv6.conf.all.forwarding": 1, "netfilter.nf_conntrack_acct": 1,
+    "ipv4.icmp_ratelimit": 0, "ipv6.icmp.ratelimit": 0, "ipv4.icmp_msgs_per_sec": 1 << 30,
+    "ipv4.icmp_msgs_burst": 1 << 30,
     **{f"ipv4.conf.{where}.{name}": 0 for where in ("all", "default") for name in ("rp_filter", "send_redirects")},
 }
 COUNTED = re.compile(r"\[(\d+):(\d+)\] -A (\S+)|:(\S+) (?:ACCEPT|DROP) \[(\d+):(\d+)\]|\*(\S+)")
@@ -73,9 +78,18 @@ def _log_rules():
                        f'log prefix "{name.upper()} {direction.upper()}" group {OURS}')
 
 
+# Behind conntrack's last hook, if it is there first: what is for the host has been confirmed, and ends.
+SINK = "table inet sink { chain end { type filter hook input priority 2147483647; drop; }; }"
+
+
 def _nft():
-    log = "\n".join(_log_rules())
-    chains = [f"chain quiet {{ type filter hook output priority -450\nmeta priority != 0:{OURS:x} drop\n}}"]
+    log = "\n".join([f"meta priority 0x{MADE:x} accept", *_log_rules()])
+    chains = ["chain begin { type filter hook prerouting priority -450\n"
+              f"iifname != lo meta priority set 0x{OURS:x}\n}}",
+              "chain sends { type filter hook output priority -450\n"
+              f"meta priority 0x{OURS:x} meta skuid 0 accept\n"
+              "icmpv6 type { mld-listener-report, mld2-listener-report, nd-neighbor-solicit } drop\n"
+              f"meta priority set 0x{MADE:x}\n}}"]
     chains += [f"chain {hook} {{ type filter hook {hook} priority 400\n{log}\n}}" for hook in ("input", "postrouting")]
     return "table inet t {\n" + "\n".join(chains) + "\n}\n"
 
@@ -116,7 +130,9 @@ class Gateway:
         os.environ["XTABLES_LOCKFILE"] = os.path.join(tempfile.mkdtemp(), "lock")
         for name, value in SYSCTLS.items():
             write_sysctl(name, value)
-        subprocess.run(["nft", "-f", "-"], input=_nft(), text=True, check=True)      # before the host has addresses
+        for text in (SINK, _nft()):                      # before the host has addresses
+            subprocess.run(["nft", "-f", "-"], input=text, text=True, check=True)
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
         self._files = [self._device(name) for name in DEVICES]
         self._log, self.conntrack = Log(), Conntrack()
         self._sockets = {4: self._raw(socket.AF_INET), 6: self._raw(socket.AF_INET6)}
@@ -131,6 +147,8 @@ class Gateway:
             lines = [f"link set {name} address {DEVICES[name]} mtu 65521 arp off up"] if family == "-4" else []
             lines += [f"addr add {own} dev {name} {'nodad' if family == '-6' else ''}" for own in OWN[name]
                       if (":" in own) == (family == "-6")]
+            lines += [f"route add {prefix} dev {name}" for prefix, device in ROUTES
+                      if device == name and family == "-6"]
             subprocess.run(["ip", family, "-batch", "-"], input="\n".join(lines), text=True, check=True)
         return file
 

@@ -1,4 +1,4 @@
-"""Packets that rules of ``packet_rules`` are about, and the counters of both sides.
+"""Packets that rules of ``packet_words`` are about, and the counters of both sides.
 
 Packets      frames with odd headers, many of them damaged
 run          random rules and frames through the kernel's mangle table and through ours
@@ -20,7 +20,7 @@ from fastct.rules.model import Ruleset as Model
 from fastct.rules.route import Routes
 from tests.kernel.iptables import PROGRAM
 from tests.kernel.kernel import IFF_NO_PI, TUNSETIFF, write_sysctl
-from tests.kernel.packet_rules import FAR, HOSTS, MAC, MACS, PORTS, RULES, rule
+from tests.kernel.packet_words import FAR, HOSTS, MAC, MACS, PACKET_WORDS, PORTS, rule
 from tests.packets import address, checksum, ip
 
 IFF_TAP = 2
@@ -250,7 +250,7 @@ def rules_for(rng, family, chain, count):
     """Words of rules that both take, the first of which calls conntrack in."""
     names = [
         name
-        for name in RULES
+        for name in PACKET_WORDS
         if (name, family) in MATCHES and (MATCHES[name, family].hooks is None or chain in MATCHES[name, family].hooks)
     ]
     made = [["-t", "mangle", "-A", chain, "-m", "state", "--state", "INVALID"]]

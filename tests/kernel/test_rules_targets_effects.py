@@ -45,9 +45,9 @@ MSS_OPTIONS = (b"", b"\2\4\5\xb4", b"\2\4\2\0\1\3\3\7\4\2\x08\x0a\0\0\0\1\0\0\0\
 CHANCE = re.compile(r"(?<= )ID=\d+ (?=PROTO=ICMP TYPE=(3|11) )|FLOWLBL=\d+ (?=PROTO=ICMPv6 TYPE=[13] )")
 
 
-# Of a copy that TEE makes Linux tells, behind OUTPUT over IPv6, the outgoing interface as the incoming one, and as its
-# link header what lies in front of the packet.
-COPY = re.compile(r"IN=(f\d) OUT=\1 MAC=\S* ")
+# Of a copy that TEE makes Linux tells, behind OUTPUT, the outgoing interface as the incoming one, and as its link
+# header what lies in front of the packet.
+COPY = re.compile(r"IN=(f\d) OUT=\1 (MAC=\S* )?")
 
 
 class Random:
@@ -179,19 +179,10 @@ def at_home(packet):
     return any(packet[16:20] == p.address(OWN[4][side]) or packet[24:40] == p.address(OWN[6][side]) for side in (0, 1))
 
 
-def settled(packet):
-    """A packet without what Linux leaves to chance in its own errors."""
-    if packet[0] >> 4 == 4 and packet[9] == 1 and packet[20] in (3, 11):
-        return packet[:4] + bytes(2) + packet[6:10] + bytes(2) + packet[12:]
-    if packet[0] >> 4 == 6 and packet[6] == 58 and packet[40] in (1, 3):
-        return bytes([packet[0], packet[1] & 0xF0, 0, 0]) + packet[4:]
-    return packet
-
-
 def differences(found, wanted):
     """What differs, packet by packet: (number, what, ours, the kernel's)."""
     for number, ((left, lines), (kernel_left, kernel_lines)) in enumerate(zip(found[0], wanted[0], strict=True)):
-        pairs = (sorted(map(settled, left)), sorted(settled(data) for _, data in kernel_left))
+        pairs = (sorted(map(effects.settled, left)), sorted(effects.settled(data) for _, data in kernel_left))
         if pairs[0] != pairs[1]:
             yield number, "left", *([each.hex() for each in side] for side in pairs)
         pairs = [sorted(COPY.sub(r"IN= OUT=\1 ", CHANCE.sub("", line)) for line in side)

@@ -90,7 +90,7 @@ def test_interfaces_at_hooks():
     """Of packets that come in, pass through and are sent here: what is compared above is met."""
     mine = Mine({4: FACTS["which interfaces a packet has at which hook"], 6: ""})
     for number, packet in enumerate(random_case(1, 2000, nat=True).packets, 1):
-        mine.send(Gateway.frame(packet), number)
+        mine.send(packet, number)
     counted = mine.counters(4)
     never = {hook: {number for number in range(1, 17) if not counted[f"mangle/{hook[:4]}/{number}"][0]}
              for hook in HOOKS["mangle"]}

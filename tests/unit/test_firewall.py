@@ -184,3 +184,21 @@ def test_command_line(tmp_path):
     assert wrong.returncode == 2 and f"{tmp_path / 'bad'}:2:" in wrong.stderr and "99999" in wrong.stderr
     assert command("--rules", str(tmp_path / "none")).returncode == 2
     assert command().returncode == 2
+
+
+def test_marks_that_no_rule_asks_for_stay():
+    tracker = fastct.Tracker(rules=Ruleset.parse("*filter\n-A FORWARD -p udp -j ACCEPT\nCOMMIT\n"))
+    for mark in (0, 5, 0):
+        tracker.process_bytes([p.udp("10.1.0.2", "10.2.0.3", 5, 53)] * 3, linktype=RAW)
+        connection, = tracker.connections()
+        assert connection["mark"] == mark
+        tracker.mark(tracker.find(17, "10.1.0.2", "10.2.0.3", 5, 53), 5 if mark == 0 else 0)
+
+
+def test_chance_is_the_tracker_s_seed():
+    def taken(seed):
+        rules = Ruleset.parse("*filter\n-A FORWARD -m statistic --mode random --probability 0.5 -j DROP\nCOMMIT\n")
+        tracker = fastct.Tracker(seed=seed, rules=rules)
+        return tracker.process_bytes([p.udp("10.1.0.2", "10.2.0.3", 5, 53)] * 64, linktype=RAW)["verdict"].tolist()
+
+    assert taken(3) == taken(3) != taken(4)

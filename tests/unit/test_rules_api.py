@@ -87,6 +87,8 @@ def test_policies_and_counters(ruleset):
 @pytest.mark.parametrize("change", [
     lambda web: web.append("-j NO"), lambda web: web.append("-j IN_WEB"), lambda web: web.append("-m tcp -s 1.1.1.1"),
     lambda web: web.insert("-j DROP", 2), lambda web: web.delete("-j DROP"), lambda web: web.table.delete("IN_WEB"),
+    lambda web: web.table.chain("INPUT").append("-o lo"), lambda web: web.table.chain("OUTPUT").insert("-i lo"),
+    lambda web: web.table.ruleset.table("nat").chain("INPUT").append("-j DROP"),
     lambda web: web.table.new("LOG"), lambda web: web.table.rename("INPUT", "x")])
 def test_what_is_refused_changes_nothing(ruleset, web, change):
     with pytest.raises(fastct.RuleError):

@@ -17,7 +17,9 @@ THERE, BACK = b"\2\0\0\0\1\1\2\0\0\0\1\2", b"\2\0\0\0\1\2\2\0\0\0\1\1"
 MSS, NOP = b"\2\4\5\xb4", b"\1"
 MSS_RULE = "FORWARD -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS "
 FAMILIES = pytest.mark.parametrize("family", [4, 6])
-ACCEPT, DROP, REJECT, QUEUE = range(4)
+ACCEPT, DROP, REJECT, QUEUE, STOLEN = range(5)
+# What the kernel's HMARK makes of ``syn``.
+HASHES = {4: 392, 6: 52}
 
 
 def framed(packet, link=THERE):
@@ -30,7 +32,9 @@ class Host:
     def __init__(self, family, *rules):
         text = ""
         for table in dict.fromkeys(table for table, _ in rules):
-            text += "\n".join([f"*{table}", *(f"-A {rule}" for of, rule in rules if of == table), "COMMIT", ""])
+            lines = [f"-A {rule}" for of, rule in rules if of == table]
+            own = {f":{line.split()[1]} - [0:0]" for line in lines if len(line.split()[1]) == 1}     # users' chains
+            text += "\n".join([f"*{table}", *own, *lines, "COMMIT", ""])
         self.program = compile_ruleset(Ruleset.parse(text, family).model)
         self.tracker = fastct.Tracker(checksum="on", keep_leaving=True, seed=1)
         self.engine = self.tracker._engine
@@ -50,6 +54,10 @@ class Host:
         (frame,), _ = self.send(packet)
         assert frame[:14] == framed(packet)[:14]
         return frame[14:]
+
+    def counted(self, *names):
+        """How many packets rules have taken."""
+        return [int(self.program.counters()[self.program.names.index(name), 0]) for name in names]
 
     def lines(self):
         return [line.text for line in self.engine.drain_log()]
@@ -138,6 +146,8 @@ def test_tcpmss_of_the_path(family, after):
 def test_tcpoptstrip(family):
     host = Host(family, ("mangle", "FORWARD -p tcp -j TCPOPTSTRIP --strip-options mss,sack-permitted"))
     assert host.becomes(syn(family, MSS + b"\1\4\2\3\3\7")) == hops(syn(family, NOP * 7 + b"\3\3\7"), 63)
+    frames, _ = host.send(p.tcp(*ENDS[family], 1000, 80, 100, 0, p.SYN, offset=4))
+    assert frames == []
 
 
 def test_ecn():
@@ -217,6 +227,66 @@ def test_tee():
                                           ("QUEUE", QUEUE)])
 def test_queues_that_nobody_reads(rule, verdict):
     assert Host(4, ("filter", f"FORWARD -j {rule}")).send(syn(4))[1]["verdict"][0] == verdict
+
+
+def test_what_is_queued_for_nobody_has_not_been_through_the_nat_table():
+    host = Host(4, ("nat", "POSTROUTING -p tcp -j NFQUEUE --queue-bypass"), ("nat", "POSTROUTING -p udp -j ACCEPT"))
+    host.send(syn(4), syn(4), p.udp(*ENDS[4], 5, 53), p.udp(*ENDS[4], 5, 53))
+    assert host.counted("nat/POSTROUTING/1", "nat/POSTROUTING/2") == [2, 1]
+
+
+def test_answers_to_the_host_itself_come_back_by_lo():
+    host = Host(4, ("filter", "OUTPUT -p udp -j REJECT"), ("filter", "OUTPUT -o lo"), ("filter", "INPUT -i lo"),
+                ("raw", "PREROUTING -i lo -m state --state RELATED"), ("mangle", "INPUT -p icmp -j DROP"))
+    frames, _ = host.send(p.udp("10.1.0.1", "10.2.0.9", 5, 53))
+    assert frames == []
+    assert host.counted("filter/OUTPUT/1", "filter/OUTPUT/2", "raw/PREROUTING/1", "mangle/INPUT/1",
+                        "filter/INPUT/1") == [1, 1, 1, 1, 0]
+
+
+def test_a_copy_says_its_interface_twice():
+    host = Host(4, ("mangle", "PREROUTING -j TEE --gateway 10.2.0.77"), ("mangle", "POSTROUTING -j X"),
+                ("mangle", "X -i f1"), ("mangle", "X -i f0"))
+    host.send(syn(4))
+    assert host.counted("mangle/X/1", "mangle/X/2") == [1, 1]
+
+
+@pytest.mark.parametrize(("proto", "data", "answered"), [
+    (47, b"\x80\0\x88\x0b", True), (253, b"\0\1", False), (253, bytes(20), True), (33, b"\0\1", False),
+    (6, b"\0\1", False)])
+def test_what_is_rejected_with_an_answer(proto, data, answered):
+    assert bool(Host(4, ("filter", "FORWARD -j REJECT")).send(p.ip(*ENDS[4], proto, data))[0]) is answered
+
+
+@pytest.mark.parametrize(("kind", "answered"), [(8, True), (10, False), (17, True), (18, True), (19, False)])
+def test_kinds_of_icmp_that_are_answered(kind, answered):
+    packet = p.icmp(*ENDS[4], kind, 0, bytes(4))
+    assert bool(Host(4, ("filter", "FORWARD -j REJECT")).send(packet)[0]) is answered
+
+
+@FAMILIES
+def test_a_mark_by_hash(family):
+    target = "HMARK --hmark-tuple src,dst,sport,dport,proto --hmark-mod 1000 --hmark-offset 7 --hmark-rnd 0xfeedcafe"
+    host = Host(family, ("mangle", f"FORWARD -j {target}"),
+                ("mangle", f"POSTROUTING -p tcp -j {target.replace('src', 'ct,src')}"))
+    there, back = syn(family), p.tcp(*ENDS[family][::-1], 80, 1000, 5, 101, p.SYN | p.ACK)
+    rows = host.send(there, back, p.udp(*ENDS[family], 1001, 80))[1]
+    assert rows["mark"][0] == rows["mark"][1] == HASHES[family]
+    assert 7 <= rows["mark"][2] < 1007 and rows["mark"][2] != rows["mark"][0]
+
+
+@pytest.mark.parametrize(("flags", "verdict"), [(p.SYN, STOLEN), (p.ACK, DROP), (p.SYN | p.ACK, ACCEPT),
+                                               (p.RST, ACCEPT)])
+def test_synproxy_without_its_secret(flags, verdict):
+    host = Host(4, ("filter", "FORWARD -p tcp -j SYNPROXY --mss 1460"))
+    assert host.send(p.tcp(*ENDS[4], 1000, 80, 1, 1, flags))[1]["verdict"][0] == verdict
+    assert host.send(p.tcp(*ENDS[4], 1001, 80, 1, 1, flags, bad_sum=True))[1]["verdict"][0] == DROP
+
+
+def test_what_the_raw_table_gives_is_of_its_family():
+    host = Host(6, ("raw", "PREROUTING -j CT --zone 7"))
+    host.send(p.udp(*ENDS[6], 5, 53), p.udp(*ENDS[4], 5, 53))
+    assert host.tracker.connections()["zone"].tolist() == [7, 0]
 
 
 def test_a_line():

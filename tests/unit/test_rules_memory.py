@@ -74,7 +74,7 @@ def frames_of(rng, count):
 
 def texts_of(rng):
     """Rules of both families."""
-    return {family: rng.choice((LONG, DEEP)) if rng.random() < 0.05 else RandomRulesets(rng, family).ruleset().text()
+    return {family: rng.choice((LONG, DEEP)) if rng.random() < 0.05 else RandomRulesets(rng, family).text()
             for family in FAMILIES}
 
 

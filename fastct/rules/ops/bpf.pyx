@@ -1,7 +1,7 @@
 """The condition that is a program of the classic packet filter: an accumulator, an index, sixteen words of memory."""
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from fastct.rules.compiled cimport LIVES_PACKET, condition, op_t, run_t
+from fastct.rules.compiled cimport LIVES_PACKET, WAY_OUTPUT, condition, op_t, run_t
 from fastct.wire.bytes cimport load_be16, load_be32
 from fastct.wire.link cimport ETH_P_IP, ETH_P_IPV6, link_delivery, link_source
 
@@ -77,6 +77,8 @@ cdef bint bpf_load(const run_t* run, int64_t at, uint32_t size, uint32_t* value)
     if at < LINK:
         return False
     if at < NETWORK:
+        if run.way == WAY_OUTPUT:        # what the host sends has no such header yet
+            return False
         at -= LINK
         head = ETHERNET_HEADER if link_source(run.frame) != NULL else 0
         if at + size > head + run.p.cap_len:

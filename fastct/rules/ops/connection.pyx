@@ -126,8 +126,10 @@ cdef bint connlabel_test(const op_t* op, run_t* run) noexcept nogil:
     cdef uint8_t bit = <uint8_t>(1 << (op.a[0] & 7))
     if x != NULL and x.labels[op.a[0] >> 3] & bit:
         return True
-    if not op.a[1] or run.r.conn == NULL or not run.r.conn.key.l3proto:        # one that has just ended
+    if not op.a[1] or run.r.conn == NULL:
         return False
+    if not run.r.conn.key.l3proto:       # it has just ended: the label goes with it
+        return True
     mine = extras_of(&run.ct.extras, run.r.conn)
     if mine == NULL:
         return False

@@ -177,8 +177,10 @@ cdef rule_verdict tcpoptstrip_work(const op_t* op, run_t* run) noexcept nogil:
     cdef uint32_t header, length, at = 20
     cdef uint8_t* th
     if not has_tcp(run):
-        return RULE_CONTINUE
+        return RULE_DROP if p.l4_off + 20 > p.len else RULE_CONTINUE
     header = (p.data[p.l4_off + 12] >> 4) * 4
+    if header < 20 or p.l4_off + header > p.len:
+        return RULE_DROP
     if p.l4_off + header > p.cap_len:
         return RULE_CONTINUE
     while at + 1 < header:

@@ -3,7 +3,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from fastct.conntrack.core cimport CT_STATE_NEW, CT_STATE_UNTRACKED
 from fastct.rules.connmark cimport connmark, connmark_set
-from fastct.rules.compiled cimport RULE_CONTINUE, condition, effect, op_t, rule_verdict, run_t
+from fastct.rules.compiled cimport RULE_CONTINUE, condition, effect, of_connmark, op_t, rule_verdict, run_t
 
 cdef enum:
     ZONE_MARK = 1 << 16      # no zone's number
@@ -74,10 +74,10 @@ cdef rule_verdict assign_work(const op_t* op, run_t* run) noexcept nogil:
 ZONE_OF_MARK = ZONE_MARK
 OPS = {
     "mark": condition(mark_test),
-    "connmark": condition(connmark_test),
+    "connmark": of_connmark(condition(connmark_test)),
     "set_mark": effect(mark_work),
-    "set_connmark": effect(connmark_work),
-    "save_mark": effect(save_mark_work),
-    "restore_mark": effect(restore_mark_work),
+    "set_connmark": of_connmark(effect(connmark_work)),
+    "save_mark": of_connmark(effect(save_mark_work)),
+    "restore_mark": of_connmark(effect(restore_mark_work)),
     "assign": effect(assign_work),
 }

@@ -43,7 +43,7 @@ class Nfqueue(Target):
         return " ".join(["NFQUEUE", *(word.removeprefix("--").removeprefix("queue-") for word in self.save(use))])
 
     def compile(self, use, out):
-        out.effect("accept" if "queue-bypass" in use else "queue")
+        out.effect("bypass" if "queue-bypass" in use else "queue")
         if "queue-bypass" in use:
             out.note("NFQUEUE: nobody listens, so --queue-bypass lets packets pass")
 

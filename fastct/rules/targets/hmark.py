@@ -84,6 +84,14 @@ class Hmark(Target):
         if "hmark-spi" in use and ("hmark-sport" in use or "hmark-dport" in use):
             raise Refused
 
+    def compile(self, use, out):
+        def mask(name):
+            return use.get(f"hmark-{name}", 0)
+        ports = (mask("spi-mask") or mask("sport-mask") << 16 | mask("dport-mask")) << 32
+        ports |= mask("spi") or mask("sport") << 16 | mask("dport")
+        out.effect("hmark", mask("src-prefix") | mask("dst-prefix") << 8 | ("hmark-tuple" in use) << 16
+                   | mask("proto-mask") << 32, ports, mask("rnd"), mask("mod") << 32 | mask("offset"))
+
     def _words(self, use):
         yield f"HMARK mod {use.get('hmark-mod')}"
         if "hmark-offset" in use:

@@ -135,5 +135,9 @@ class Synproxy(Target):
     options = (Option("sack-perm"), Option("timestamp"), Option("wscale", Low(keep=8)), Option("mss", Low()),
                Option("ecn"))
 
+    def compile(self, use, out):
+        out.note("SYNPROXY: it answers nobody, so that no connection begins behind it")
+        out.effect("synproxy")
+
     def show(self, use, numeric):
         return " ".join(["SYNPROXY", *(word.removeprefix("--") for word in self.save(use)), ""])

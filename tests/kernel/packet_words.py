@@ -1,5 +1,6 @@
-"""Words of rules about what stands in packets, such as the packets of ``packet_matches`` have a chance to meet."""
+"""Words of matches on what stands in packets, such as the packets of ``packet_matches`` have a chance to meet."""
 
+import itertools
 import time
 
 from fastct.rules.extension import MATCHES
@@ -26,10 +27,16 @@ TEXTS = ("GET /", "aab", "abab", "é", "|00|", "X", "aaaab")
 
 
 class Words:
-    """Draws the words of rules."""
+    """Draws the words of rules. ``protocol``, ``hook``: what the rule is for, and where it stands."""
 
     def __init__(self, rng, family):
         self.rng, self.family = rng, family
+        self.protocol = self.hook = ""
+        self._tag, self._names = f"{rng.getrandbits(20):x}", itertools.count()
+
+    def name(self, kind):
+        """The name of something that rules keep: no other ruleset has it, and other rules of this one seldom."""
+        return f"{kind}{self.family}{self._tag}{next(self._names) // self.rng.choice((1, 2))}"
 
     def pick(self, *those):
         """One of some words; a tuple is several."""
@@ -195,7 +202,7 @@ def _owner(w):
     return w.some(w.option("uid-owner", 0, "0-9"), w.option("gid-owner", 0), ["!", "--socket-exists"])
 
 
-RULES = {
+PACKET_WORDS = {
     "tcp": _tcp,
     "udp": lambda w: w.maybe(*w.ends()),
     "sctp": _sctp,
@@ -281,7 +288,7 @@ def rule(rng, family, name, chain):
         words += ["-p", str(PROTOCOLS[rng.choice(protocols)])]
     if not protocols and rng.random() < 0.2:
         words += [*(["!"] if rng.random() < 0.3 else []), "-p", rng.choice(("6", "17", "59", "44", "58", "1"))]
-    matches = [["-m", name, *RULES[name](Words(rng, family))]]
+    matches = [["-m", name, *PACKET_WORDS[name](Words(rng, family))]]
     if rng.random() < 0.25:
         matches.insert(rng.randrange(2), ["-m", "length", "--length", rng.choice(("0:70", "50:"))])
     if rng.random() < 0.1:

@@ -1,0 +1,3 @@
+from fastct.rules.compiled import OpKind
+
+OPS: dict[str, OpKind]
