@@ -1,7 +1,7 @@
 """The command line. One file per subcommand, imported when it is called for; no logic of its own.
 
 Exit status: 0 done, also when the reader of standard output has seen enough; 1 done, but an input was damaged, or a
-check failed (test, diff); 2 usage, unreadable input, unwritable output; 130 interrupted.
+check failed (test, lint, diff); 2 usage, unreadable input, unwritable output; 130 interrupted.
 """
 import argparse
 import importlib
@@ -21,6 +21,7 @@ COMMANDS = {
     "events": "NEW, UPDATE and DESTROY of connections, as conntrack -E prints them",
     "filter": "run captures through iptables' rules: verdicts, and the counters of every rule",
     "test": "test rules: what they are expected to do with packets and captures",
+    "lint": "rules that no packet meets or that change nothing, and chains nobody uses",
     "diff": "the connections of captures with which new rules deal otherwise than old ones",
     "conntrack": "conntrack(8)'s command line on a snapshot",
     "iptables": "iptables' command line on a file of rules",

@@ -67,9 +67,9 @@ def named(form):
     return read
 
 
-def add_captures(parser):
+def add_captures(parser, how_many="+"):
     """The captures."""
-    parser.add_argument("captures", nargs="+", metavar="CAPTURE",
+    parser.add_argument("captures", nargs=how_many, metavar="CAPTURE",
                         help="pcap or pcapng file, also .gz or .zst; a glob; - for standard input")
 
 
