@@ -130,6 +130,13 @@ def test_goto_does_not_come_back():
     assert kinds(*rules, chains="AB") == {3: "shadowed"}
 
 
+def test_goto_comes_back_to_the_caller():
+    rules = ["-j A", "-p tcp -j QUEUE", "-A A -p tcp -g B", "-A A -j DROP", "-A B -s 10.0.0.1 -j DROP"]
+    assert kinds(*rules, chains="AB") == {}
+    assert kinds(*rules[:4], "-A B -j DROP", chains="AB")[1] == "unreachable"
+    assert kinds(*rules[:2], "-A A -m limit --limit 1/s -g B", "-A B -j DROP", chains="AB") == {}
+
+
 def test_calls_that_bring_nothing():
     rules = ["-p udp -j A", "-A A -p tcp -j DROP", "-A A -p udp -j QUEUE"]
     assert found(*rules, chains="A") == [("unreachable", "-A A -p tcp -j DROP", ["-p udp -j A"])]
@@ -210,6 +217,7 @@ def test_a_rule_that_covers_one_that_differs_stays():
     rules = ["-p tcp -j ACCEPT", "-p tcp -m tcp --dport 22 -j DROP"]
     assert kinds(*rules) == {1: "shadowed"}
     assert kinds(rules[0], "-p tcp -m tcp --dport 22 -j ACCEPT") == {0: "redundant", 1: "shadowed"}
+    assert kinds(rules[0], rules[0], policy="DROP") == {1: "shadowed"}
 
 
 def test_many_ways_to_a_chain():

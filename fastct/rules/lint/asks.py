@@ -1,12 +1,12 @@
 """What a rule asks of packets, as a box: read off the conditions that it compiles to."""
 from dataclasses import dataclass
 
-from fastct.errors import RuleError
 from fastct.rules.compile import CONDITIONS, Assembler, compile_header
 from fastct.rules.estate import Estate
 from fastct.rules.lint.boxes import HOLDS, NO_MAC, TOP_ADDRESS, TOPS, common, everything, joined, meet, without
 from fastct.rules.matches.ports import LIVE
 from fastct.rules.names import prefix_length
+from fastct.rules.words import Failure
 
 EVERY_MARK = 0xFFFFFFFF
 NAME_BITS = 128         # of an interface's name, with zeros behind it
@@ -176,7 +176,7 @@ class Reader:
         out = _Questions(self.ruleset, rule.header)
         try:
             use.extension.compile(use, out)
-        except (NotImplementedError, RuleError):
+        except (NotImplementedError, Failure):
             return Asks({}, False, False)
         if use.extension.name in BY_WORDS:
             if use.extension.name in self.changed:

@@ -82,11 +82,6 @@ def meet(a, b):
     return made
 
 
-def within(a, b):
-    """Whether all packets of box ``a`` are in ``b``. => What ``b`` asks of numbers, ``a`` names."""
-    return all(not without(a.get(dimension, ANY_ANSWER), intervals) for dimension, intervals in b.items())
-
-
 def cut(a, b):
     """What is left of box ``a`` when ``b`` is taken out of it: boxes that are apart; None if they do not meet.
 
@@ -95,6 +90,8 @@ def cut(a, b):
     pieces, rest = [], a
     for dimension, intervals in b.items():
         mine = a.get(dimension, ANY_ANSWER)
+        if mine == intervals:
+            continue
         shared = common(mine, intervals)
         if not shared:
             return None
@@ -104,15 +101,20 @@ def cut(a, b):
     return pieces
 
 
+def within(a, b):
+    """Whether all packets of box ``a`` are in ``b``. => What ``b`` asks of numbers, ``a`` names."""
+    return cut(a, b) == []
+
+
 def taken_whole(box, boxes):
     """The places of those ``boxes`` that together take a box whole; None if they do not, or it takes long to say."""
     used, left, steps = set(), [(box, 0)], 0
     while left:
         piece, start = left.pop()
-        steps += len(boxes) - start
         if steps > STEPS_MOST:
             return None
         for at in range(start, len(boxes)):
+            steps += 1
             pieces = cut(piece, boxes[at])
             if pieces is not None:
                 used.add(at)
@@ -125,11 +127,13 @@ def taken_whole(box, boxes):
 
 def fewest(box, boxes):
     """As ``taken_whole``, with none that is not needed."""
-    for at, other in enumerate(boxes):
-        if within(box, other):
-            return [at]
     used = taken_whole(box, boxes)
-    for at in reversed(used or ()):
+    if used is None:
+        return None
+    alone = next((at for at in range(len(boxes)) if within(box, boxes[at])), None)
+    if alone is not None:
+        return [alone]
+    for at in reversed(used):
         others = [other for other in used if other != at]
         if taken_whole(box, [boxes[other] for other in others]) is not None:
             used = others

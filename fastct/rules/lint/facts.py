@@ -45,8 +45,9 @@ def hook_facts(hook):
 
 
 def _untracks(ruleset):
-    """Whether some rule makes packets UNTRACKED: those that it lets go on, or copies."""
-    return any(use.extension.name in ("NOTRACK", "TEE") or (use.extension.name == "CT" and "notrack" in use)
+    """Whether some rule makes packets UNTRACKED, those that it lets go on or copies of them, or speaks of IPVS, which
+    does."""
+    return any(use.extension.name in ("NOTRACK", "TEE", "ipvs") or (use.extension.name == "CT" and "notrack" in use)
                for table in ruleset.tables.values() for chain in table.chains.values() for rule in chain.rules
                for use in rule.uses)
 

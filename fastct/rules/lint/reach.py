@@ -221,14 +221,15 @@ class Reach:
                 continue
             covers = [cover for part, n in (*context.before, (taken, len(taken))) for cover in part.near(box, n)]
             boxes = [cover for cover, _ in covers]
-            used = fewest(box, boxes)
+            # Who has nothing but INVALID packets left may have none.
+            least = fewest(box, [INVALID, *boxes]) if self._tracked else None
+            used = fewest(box, boxes) if least or not self._tracked else None
             if used is not None:
                 by |= dict.fromkeys(covers[at][1] for at in used)
                 continue
             live.append(context)
-            used = fewest(box, [INVALID, *boxes]) if invalid else None
-            others |= dict.fromkeys(covers[at - 1][1] for at in used or () if at)
-            invalid = used is not None
+            others |= dict.fromkeys(covers[at - 1][1] for at in least or () if at)
+            invalid = invalid and least is not None
             if not invalid and not calls:
                 break
         invalid = invalid and bool(live) and (asks.box or {}).get("ctstate") != INVALID["ctstate"]
