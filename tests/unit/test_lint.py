@@ -336,9 +336,9 @@ REAL = (
     ("ufw/ufw_enabled_v4.rules", 4), ("firehol/firehol_3.1.7_router_v4.rules", 4),
     ("firehol/firehol_3.1.7_router_ip6.rules", 6), ("net-network/configs_sqrl_shorewall_2015_aug_iptables-save", 4),
     ("fixed/iptables_semantics__thy_Iptables_Semantics_Examples_IPPartEval_configs_ugent_iptables-save.v1.4.21", 4),
-    ("net-network/found_online_solaris.unsoft.hu_iptables-save.txt", 4),
+    ("net-network/configs_serverfault_769294.txt", 4),
     ("net-network/configs_medium-sized-company_iptables-save.iptables_mainfw_31.01.2016", 4),
-    ("cloud/openwrt_fw3_pppoe_openvpn.txt", 4),
+    ("fwbuilder/test_ipt_firewall9.fw.orig", 4),
 )
 
 
