@@ -1,7 +1,7 @@
 """The command line. One file per subcommand, imported when it is called for; no logic of its own.
 
 Exit status: 0 done, also when the reader of standard output has seen enough; 1 done, but an input was damaged, or a
-check failed (test, diff); 2 usage, unreadable input, unwritable output; 130 interrupted.
+check failed (test, lint, diff); 2 usage, unreadable input, unwritable output; 130 interrupted.
 """
 import argparse
 import importlib
@@ -22,6 +22,7 @@ COMMANDS = {
     "filter": "run captures through iptables' rules: verdicts, and the counters of every rule",
     "explain": "the way of a packet: every hook, table and rule, and why",
     "test": "test rules: what they are expected to do with packets and captures",
+    "lint": "rules that no packet meets or that change nothing, and chains nobody uses",
     "diff": "the connections of captures with which new rules deal otherwise than old ones",
     "live": "watch interfaces: what track does, with packets as they come",
     "conntrack": "conntrack(8)'s command line on a snapshot",

@@ -12,7 +12,7 @@ def final(rule):
     return rule.target is None and rule.jump in STANDARD and not rule.matches and rule.header == NOTHING
 
 
-def _reached(chain):
+def reached(chain):
     """The rules of a chain that packets can come to: those up to the first that is final."""
     end = next((number for number, rule in enumerate(chain.rules, 1) if final(rule)), None)
     return chain.rules[:end]
@@ -36,7 +36,7 @@ def _walk(hook, jumps):
 def hooks_of(table):
     """From which hooks each chain can be reached: a dict by its name. Raises Refused for jumps in a circle."""
     chains = table.chains
-    jumps = {name: [rule.jump for rule in _reached(chain) if rule.target is None and rule.jump in chains]
+    jumps = {name: [rule.jump for rule in reached(chain) if rule.target is None and rule.jump in chains]
              for name, chain in chains.items()}
     entered = {hook: _walk(hook, jumps) for hook in TABLES[table.name]}
     return {name: tuple(hook for hook in entered if name in entered[hook]) for name in chains}

@@ -38,6 +38,7 @@ from fastct.rules.ops import (
     verdicts,
 )
 from fastct.rules.pause import collector_paused
+from fastct.rules.words import Failure
 
 _OPS = [(name, kind)
         for module in (header, transport, chunks, extension, link, routing, payload, bpf, clock, tracking, hmark,
@@ -221,6 +222,8 @@ class _Compiler:
             use.extension.compile(use, out)
         except NotImplementedError:
             raise RuleError(f"{use.extension.name}: not evaluated yet", line=rule.line) from None
+        except Failure as failure:
+            raise RuleError(str(failure), line=rule.line) from None
 
     def _rule(self, table, rule):
         """Compile one rule; returns what it says of fields."""

@@ -94,11 +94,12 @@ class Rule:
 
 @dataclass
 class Chain:
-    """A chain: ``policy`` is None for a user's own, which has no counters either."""
+    """A chain: ``policy`` is None for a user's own, which has no counters either. ``line`` as that of a rule."""
     name: str
     policy: str | None = None
     counters: Counters = field(default_factory=Counters, compare=False)
     rules: list[Rule] = field(default_factory=list)
+    line: int | None = field(default=None, compare=False)
 
 
 class Table:

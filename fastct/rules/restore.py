@@ -126,7 +126,9 @@ class Reader:
             self._user_chain(name, chain)
         if policy is None:
             raise Failure(f"{self.program}: line {self.number} policy invalid")
-        self.changed |= policy != "-" or self.table.chain(name).policy is None
+        chain = self.table.chain(name)
+        chain.line = self.number
+        self.changed |= policy != "-" or chain.policy is None
         if policy != "-":
             self._policy(name, policy, counters)
 

@@ -32,7 +32,7 @@ from fastct.wire.packet cimport (
     wire_opts_t,
 )
 from fastct.wire.reason cimport Reason
-from fastct.wire.tuples cimport tuple_icmp, tuple_ports
+from fastct.wire.tuples cimport icmp_inverse, icmp_is_request, tuple_icmp, tuple_ports
 
 cdef enum:
     ICMP_TYPE_MAX = 18
@@ -245,6 +245,10 @@ cdef bint icmp_present(packet_t* p) noexcept nogil:
     return False
 
 
+cdef inline bint icmp_is_error(uint8_t type) noexcept nogil:
+    return type in (3, 4, 5, 11, 12)
+
+
 cdef void parse_icmp(packet_t* p, const wire_opts_t* opts) noexcept nogil:
     cdef const uint8_t* icmp
     if not icmp_present(p):
@@ -254,7 +258,7 @@ cdef void parse_icmp(packet_t* p, const wire_opts_t* opts) noexcept nogil:
         p.sum = check_sum(p, 0, p.len - p.l4_off, 2)
     if icmp[0] > ICMP_TYPE_MAX:
         packet_refuse(p, PACKET_INVALID, Reason.icmp_type)
-    elif icmp[0] in (3, 4, 5, 11, 12):
+    elif icmp_is_error(icmp[0]):
         parse_quote(p, opts, p.l4_off + 8)
     elif not tuple_icmp(p, p.data, 4, PROTO_ICMP, icmp, opts):
         packet_refuse(p, PACKET_INVALID, Reason.icmp_not_request)
@@ -317,3 +321,19 @@ cdef void transport_other(packet_t* p, const wire_opts_t* opts, uint8_t proto) n
         if p.l4_off > p.len:
             p.kind = PACKET_ODD
         tuple_ports(p, p.data, p.ip_version, proto, 0, 0, opts)
+
+
+# ---- for whoever reasons about packets without having any
+
+TCP_FLAGS_VALID = frozenset(_flags for _flags in range(64) if tcp_flags_valid(_flags))
+
+
+def icmp_role(int family, uint8_t type):
+    """What a type of ICMP or ICMPv6 is to conntrack: request, answer, error, untracked, or "" (nothing it knows)."""
+    if family == 6 and _icmpv6_untracked[type]:
+        return "untracked"
+    if icmp_is_error(type) if family == 4 else type < 128 or type == ICMPV6_REDIRECT:
+        return "error"
+    if icmp_is_request(family, type):
+        return "request"
+    return "answer" if icmp_inverse(family, type) else ""

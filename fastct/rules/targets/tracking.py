@@ -130,8 +130,8 @@ class Low(Number):
 
 
 class Synproxy(Target):
+    """Takes SYN and the ACK that answers its own; what else there is goes on to the next rule."""
     name, hooks, protocols = "SYNPROXY", ("INPUT", "FORWARD"), (TCP,)
-    terminates = True
     options = (Option("sack-perm"), Option("timestamp"), Option("wscale", Low(keep=8)), Option("mss", Low()),
                Option("ecn"))
 
