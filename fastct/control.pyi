@@ -12,16 +12,25 @@ INVALID: str
 BUSY: str
 NOT_PERMITTED: str
 NO_MEMORY: str
+NOT_SUPPORTED: str
+TOO_MANY: str
+
+Parts = tuple[bytes, bytes]
 
 def handles_of(engine: Engine, order: NDArray[np.uint64]) -> NDArray[np.uint64]: ...
-def zero_counters(engine: Engine) -> None: ...
+def zero_counters(engine: Engine, l3proto: int = 0) -> None: ...
+def find_expectation(engine: Engine, ends: Parts, l4proto: int) -> NDArray[np.void]: ...
+def forget_expectation(engine: Engine, ends: Parts, l4proto: int) -> bool: ...
+def expect(
+    engine: Engine, ends: Parts, l4proto: int, mask: bytes, sport_mask: int, master: int
+) -> str: ...
 def flush_expectations(engine: Engine) -> None: ...
-def is_answered(l3proto: int, type: int) -> bool: ...
+def answer(l3proto: int, type: int) -> int | None: ...
 def insert(
     engine: Engine,
-    header: bytes,
+    orig: Parts,
+    reply: Parts | None,
     l4proto: int,
-    ids: bytes,
     zone: int,
     reply_zone: int,
     timeout_s: int,
@@ -29,6 +38,7 @@ def insert(
     state: int,
     mark: int = 0,
     tags: Sequence[int] = (0, 0),
+    labels: bytes | None = None,
 ) -> str: ...
 def change(
     engine: Engine, handle: int, timeout_s: int | None = None, status: int = 0, state: int | None = None

@@ -43,7 +43,8 @@ from fastct.restore cimport (
     fault_t,
 )
 from fastct.state cimport call_image_t, expect_image_t
-from fastct.wire.packet cimport key_equal, tuple_key_t
+from fastct.wire.packet cimport PROTO_ICMP, PROTO_ICMPV6, key_equal
+from fastct.wire.tuples cimport icmp_inverse
 
 from fastct.records import HELPERS
 from fastct.restore import FAULTS
@@ -71,12 +72,23 @@ cdef uint32_t slot_numbered(const ct_t* ct, const uint64_t[::1] order, uint64_t 
     return slot if ct_number(ct, &ct.table.conns[slot]) == number else <uint32_t>NO_SLOT
 
 
+cdef bint answers(const conn_t* reply, const conn_t* c) noexcept nogil:
+    """Whether type and code of ICMP are those that answer a connection's."""
+    cdef const uint8_t* there = <const uint8_t*>&c.key.id[1]
+    cdef const uint8_t* back = <const uint8_t*>&reply.key.id[1]
+    cdef bint turned = (reply.flags ^ c.flags) & CONN_FLIP != 0      # the lower address is the other one's
+    return back[1] == there[1] and back[0] == (icmp_inverse(c.key.l3proto, there[0]) - 1 if turned else there[0])
+
+
 cdef bint joins(const conn_t* reply, const conn_t* c) noexcept nogil:
-    """Whether an entry may be that of a connection's reply: without translation, it differs by its zone."""
-    cdef tuple_key_t key = reply.key
-    key.zone = c.key.zone
-    return (c.flags & CONN_PAIRED and key_equal(&key, &c.key) and (reply.flags ^ c.flags) & CONN_FLIP == 0
-            and (reply.key.zone == 0) != (c.key.zone == 0))
+    """Whether an entry may be that of a connection's reply: other than the inverse, by its zone or as translated."""
+    if not c.flags & CONN_PAIRED or reply.key.l3proto != c.key.l3proto or reply.key.l4proto != c.key.l4proto:
+        return False
+    if c.key.l4proto == (PROTO_ICMP if c.key.l3proto == 4 else PROTO_ICMPV6) and not answers(reply, c):
+        return False
+    if reply.key.zone != c.key.zone:
+        return reply.key.zone == 0 or c.key.zone == 0
+    return not key_equal(&reply.key, &c.key) or (reply.flags ^ c.flags) & CONN_FLIP != 0
 
 
 cdef bint join_replies(ct_t* ct, const uint64_t[::1] order) noexcept nogil:

@@ -38,6 +38,7 @@ cdef packed struct conn_row_t:
     uint8_t end              # index into ENDS
     uint32_t use             # who refers to it: the table, and the connections whose master it is
     uint8_t zone_dir         # index into ZONE_DIRS: where the zone counts
+    uint16_t reply_icmp_id   # translation may have changed it
 
 cdef packed struct expect_row_t:
     uint8_t l3proto          # 4 or 6

@@ -10,7 +10,16 @@ import numpy as np
 
 from fastct.capture.frames import LINKTYPE_ETHERNET, frames_from_bytes
 from fastct.conntrack.opts import SYSCTLS
-from fastct.control import change, flush_expectations, handles_of, insert, zero_counters
+from fastct.control import (
+    change,
+    expect,
+    find_expectation,
+    flush_expectations,
+    forget_expectation,
+    handles_of,
+    insert,
+    zero_counters,
+)
 from fastct.errors import ConfigError
 from fastct.face import Engine
 from fastct.records import DECIDERS
@@ -404,42 +413,45 @@ class Tracker:
             raise ConfigError(f"find: {error}") from None
         return self._engine.find(head + source.packed + target.packed, number, ids, zone)
 
-    def find_tuple(self, header, l4proto, ids):
+    def find_tuple(self, header, l4proto, ids, zone=0):
         """As ``find``, of a tuple in the form of packet headers: see ``Engine.find``."""
-        return self._engine.find(header, l4proto, ids)
+        return self._engine.find(header, l4proto, ids, zone)
 
     def handles(self):
         """The handles of the live connections, in the order of ``connections``: uint64 array."""
         self._engine.gc()
         return handles_of(self._engine, self._engine.order())
 
-    def insert_tuple(self, header, l4proto, ids, *, zone=0, reply_zone=None, timeout, status=0, state=0, mark=0,
-                     tags=(0, 0)):
+    def insert_tuple(self, orig, l4proto, *, reply=None, zone=0, reply_zone=None, timeout, status=0, state=0, mark=0,
+                     tags=(0, 0), labels=None):
         """Make a connection without a packet, as ``conntrack -I`` does.
 
         Parameters
         ----------
-        header, l4proto, ids
-            Its tuple, as for ``Engine.find``.
+        orig, reply : (bytes, bytes)
+            Its tuples, header and ids as for ``Engine.find``; ``reply``: None, the inverse.
+        l4proto : int
         zone, reply_zone : int
             Of the original tuple, and of the reply's if that is another; one of them is 0 then.
         timeout : int
             Seconds.
         status, state, mark : int
-            IPS_* bits that a user may set; index into ``records.STATES``.
+            IPS_* bits that a user may set, and those of a translation; index into ``records.STATES``.
         tags : pair of int
             Verification tags of SCTP, by direction.
+        labels : bytes, optional
+            16 bytes.
 
         Returns
         -------
         str
             Empty, or the name of the errno that Linux gives.
         """
-        return insert(self._engine, header, l4proto, ids, zone, zone if reply_zone is None else reply_zone, timeout,
-                      status, state, mark, tags)
+        return insert(self._engine, orig, reply, l4proto, zone, zone if reply_zone is None else reply_zone, timeout,
+                      status, state, mark, tags, labels)
 
-    def update(self, handle, *, timeout=None, status=0, state=None, mark=None):
-        """Change a connection as ``conntrack -U`` does; ``status``: bits to set.
+    def update(self, handle, *, timeout=None, status=0, state=None, mark=None, labels=None):
+        """Change a connection as ``conntrack -U`` does; ``status``: bits to set; ``labels``: 16 bytes.
 
         Returns
         -------
@@ -451,6 +463,8 @@ class Tracker:
         why = change(self._engine, handle, timeout, status, state)
         if not why and mark is not None:
             self.mark(handle, mark)
+        if not why and labels is not None:
+            self.label(handle, labels)
         return why
 
     def get(self, handle):
@@ -481,9 +495,36 @@ class Tracker:
         """The connections that helpers expect now: EXPECTATION_DTYPE array, in no particular order."""
         return self._engine.expectations()
 
-    def zero_counters(self):
-        """Count the packets and bytes of all connections from 0 again."""
-        zero_counters(self._engine)
+    def find_expectation(self, ends, l4proto):
+        """What a connection with a tuple, as for ``insert_tuple``, would fulfil: array of one row or none."""
+        return find_expectation(self._engine, ends, l4proto)
+
+    def forget_expectation(self, ends, l4proto):
+        """Expect what ``find_expectation`` finds no more; False if it finds nothing."""
+        return forget_expectation(self._engine, ends, l4proto)
+
+    def expect(self, ends, l4proto, mask, sport_mask, master):
+        """Have the helper of a connection expect something, as ``conntrack -I expect`` does.
+
+        Parameters
+        ----------
+        ends, l4proto
+            Its tuple, as for ``insert_tuple``.
+        mask, sport_mask : bytes, int
+            Which bits of the source's address (16 bytes) and port count.
+        master : int
+            The handle of the connection.
+
+        Returns
+        -------
+        str
+            Empty, or the name of the errno that Linux gives.
+        """
+        return expect(self._engine, ends, l4proto, mask, sport_mask, master)
+
+    def zero_counters(self, family=0):
+        """Count the packets and bytes of all connections, or those of a family (4 or 6), from 0 again."""
+        zero_counters(self._engine, family)
 
     def flush_expectations(self):
         """Nothing is expected any more."""

@@ -21,6 +21,8 @@ cdef enum:
     IPS_SEEN_REPLY = 1 << 1
     IPS_ASSURED = 1 << 2
     IPS_CONFIRMED = 1 << 3
+    IPS_SRC_NAT = 1 << 4
+    IPS_DST_NAT = 1 << 5
     IPS_SRC_NAT_DONE = 1 << 7
     IPS_DST_NAT_DONE = 1 << 8
     IPS_DYING = 1 << 9

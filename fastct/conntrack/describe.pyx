@@ -21,31 +21,35 @@ cdef enum:
     ZONE_REPLY = 2
 
 
-cdef void put_addresses(const ct_t* ct, uint32_t slot, conn_row_t* row) noexcept nogil:
-    """The four addresses, without NAT: the reply's are the original's swapped."""
+cdef void put_addresses(const ct_t* ct, uint32_t slot, int first, uint8_t* src, uint8_t* dst) noexcept nogil:
+    """The addresses of an entry's key; ``first``: which of them is the source."""
     cdef const conn_t* c = &ct.table.conns[slot]
-    cdef int first = c.flags & CONN_FLIP          # which of the key's addresses is the original source
     cdef const addr6_t* a
     if c.key.l3proto == 4:
-        memcpy(row.orig_src, &c.key.addr[first], 4)
-        memcpy(row.orig_dst, &c.key.addr[1 - first], 4)
+        memcpy(src, &c.key.addr[first], 4)
+        memcpy(dst, &c.key.addr[1 - first], 4)
     else:
         a = &ct.table.addr6[slot]
-        memcpy(row.orig_src, &a.half[2 * first], 16)
-        memcpy(row.orig_dst, &a.half[2 * (1 - first)], 16)
-    memcpy(row.reply_src, row.orig_dst, 16)
-    memcpy(row.reply_dst, row.orig_src, 16)
+        memcpy(src, &a.half[2 * first], 16)
+        memcpy(dst, &a.half[2 * (1 - first)], 16)
 
 
-cdef void put_ids(const conn_t* c, conn_row_t* row) noexcept nogil:
+cdef void put_tuples(const ct_t* ct, uint32_t slot, conn_row_t* row) noexcept nogil:
+    """Addresses and ids of both directions: the reply's are the original's swapped, or in an entry of its own."""
+    cdef const conn_t* c = &ct.table.conns[slot]
+    cdef uint32_t reply_slot = ct.extras.items[c.extra].reply_slot if c.flags & CONN_PAIRED else slot
+    cdef const conn_t* reply = &ct.table.conns[reply_slot]
     cdef const uint8_t* type_code = <const uint8_t*>&c.key.id[1]
+    cdef int orig_first = c.flags & CONN_FLIP, reply_first = 1 - (reply.flags & CONN_FLIP)
+    put_addresses(ct, slot, orig_first, row.orig_src, row.orig_dst)
+    put_addresses(ct, reply_slot, reply_first, row.reply_src, row.reply_dst)
     if c.key.l4proto == PROTO_ICMP or c.key.l4proto == PROTO_ICMPV6:
-        row.icmp_id = swap16(c.key.id[0])
+        row.icmp_id, row.reply_icmp_id = swap16(c.key.id[0]), swap16(reply.key.id[0])
         row.icmp_code = type_code[1]
-        row.icmp_type = icmp_inverse(c.key.l3proto, type_code[0]) - 1 if c.flags & CONN_FLIP else type_code[0]
+        row.icmp_type = icmp_inverse(c.key.l3proto, type_code[0]) - 1 if orig_first else type_code[0]
         return
-    row.orig_sport = row.reply_dport = swap16(c.key.id[c.flags & CONN_FLIP])
-    row.orig_dport = row.reply_sport = swap16(c.key.id[1 - (c.flags & CONN_FLIP)])
+    row.orig_sport, row.orig_dport = swap16(c.key.id[orig_first]), swap16(c.key.id[1 - orig_first])
+    row.reply_sport, row.reply_dport = swap16(reply.key.id[reply_first]), swap16(reply.key.id[1 - reply_first])
 
 
 cdef void put_extra(const extra_t* x, conn_row_t* row) noexcept nogil:
@@ -64,10 +68,9 @@ cdef void ct_row(const ct_t* ct, uint32_t slot, uint64_t now, conn_row_t* row) n
     row.l3proto = c.key.l3proto
     row.l4proto = c.key.l4proto
     row.zone = pair_zone(ct, c)
-    if c.flags & CONN_PAIRED:
+    if c.flags & CONN_PAIRED and c.key.zone != ct.table.conns[ct.extras.items[c.extra].reply_slot].key.zone:
         row.zone_dir = ZONE_ORIG if c.key.zone else ZONE_REPLY
-    put_addresses(ct, slot, row)
-    put_ids(c, row)
+    put_tuples(ct, slot, row)
     row.state = c.state
     row.status = c.status
     row.start_ns = ct.table.start_ns[slot]

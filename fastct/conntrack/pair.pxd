@@ -10,6 +10,7 @@ cdef uint32_t pair_live(ct_t* ct, const packet_t* p, uint64_t now) noexcept nogi
 cdef uint32_t pair_in_zones(ct_t* ct, packet_t* p) noexcept nogil
 cdef uint32_t pair_known(const ct_t* ct, const packet_t* p) noexcept nogil
 cdef bint pair_begin(ct_t* ct, const packet_t* p, uint32_t slot, uint16_t reply_zone) noexcept nogil
+cdef bint pair_translated(ct_t* ct, const packet_t* p, uint32_t slot, const packet_t* reply) noexcept nogil
 cdef bint pair_is_taken(const ct_t* ct, const packet_t* p, const conn_t* c) noexcept nogil
 cdef void pair_link(ct_t* ct, uint32_t slot, extra_t* x, uint32_t reply_slot) noexcept nogil
 cdef void pair_end(ct_t* ct, const extra_t* x) noexcept nogil

@@ -2,10 +2,10 @@
 
     original tuple ──► entry: the connection, CONN_PAIRED ◄── number ── entry: CONN_REPLY ◄── reply tuple
 
-So it is where a zone counts in one direction only (and so it is with address translation). The entry of the reply's
-tuple is a ``conn_t`` that has no more than a key, and a deadline in the past: whoever meets it on the way of ordinary
-packets believes it to be over and comes here. Neither entry is for the inverse of its tuple, so two connections may
-have entries with one key, and packets of such connections choose here, too.
+So it is where a zone counts in one direction only, and where addresses or ports are translated. The entry of the
+reply's tuple is a ``conn_t`` that has no more than a key, and a deadline in the past: whoever meets it on the way of
+ordinary packets believes it to be over and comes here. Neither entry is for the inverse of its tuple, so two
+connections may have entries with one key, and packets of such connections choose here, too.
 
 Linux gives a connection two entries, one per tuple; one matches a packet if the tuples are equal and the zones are, as
 they count in that entry's direction. If a packet matches two, it goes to the latest.
@@ -176,20 +176,27 @@ cdef bint pair_begin(ct_t* ct, const packet_t* p, uint32_t slot, uint16_t reply_
     => False if Linux could not enter it: another one has that tuple already. Also for want of memory.
     """
     cdef packet_t reply
-    cdef conn_t fresh
-    cdef extra_t* x
     cdef uint32_t slots[MATCHES_MOST]
-    cdef uint32_t reply_slot
     if reply_zone == p.key.zone:
         if not ct.table.replies:
             return True
         live_among(ct, p, EITHER, ct.now)
         return table_matches(&ct.table, p, slots) == 1       # of others, one tuple or the other is one of its own
-    is_taken(ct, p, slot, 0)
     reply = p[0]
     into_zone(ct, &reply, reply_zone)
     reply.flip = p.flip if p.self_inverse else 1 - p.flip
-    if is_taken(ct, &reply, slot, REPLIES):
+    return pair_translated(ct, p, slot, &reply)
+
+
+cdef bint pair_translated(ct_t* ct, const packet_t* p, uint32_t slot, const packet_t* reply) noexcept nogil:
+    """As ``pair_begin``, where the reply's tuple is that of a packet ``reply``."""
+    cdef conn_t fresh
+    cdef extra_t* x
+    cdef uint32_t reply_slot
+    cdef bint in_one_zone = p.key.zone == reply.key.zone
+    if is_taken(ct, p, slot, EITHER if in_one_zone else ORIGINALS):
+        return False
+    if is_taken(ct, reply, slot, EITHER if in_one_zone else REPLIES):
         return False
     x = extras_of(&ct.extras, &ct.table.conns[slot])
     if x == NULL:
@@ -197,7 +204,7 @@ cdef bint pair_begin(ct_t* ct, const packet_t* p, uint32_t slot, uint16_t reply_
     memset(&fresh, 0, sizeof(fresh))
     fresh.key = reply.key
     fresh.flags = <uint8_t>(CONN_REPLY | (1 - reply.flip))
-    reply_slot = table_insert(&ct.table, &reply, &fresh, ct.now)
+    reply_slot = table_insert(&ct.table, reply, &fresh, ct.now)
     if reply_slot == NO_SLOT:
         return False
     ct.table.count -= 1

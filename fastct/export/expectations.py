@@ -8,6 +8,8 @@ There are few of them, so this is plain Python.
 """
 import socket
 
+from fastct.columns import PROTOCOL_NAMES
+from fastct.export.fields import FAMILY_NAMES, FAMILY_NUMBERS
 from fastct.records import EVENTS, EXPECT_CLASSES, EXPECT_EVENT_DTYPE, EXPECTATION_DTYPE, HELPERS
 
 FLAGS = ((1, "PERMANENT"), (2, "INACTIVE"), (4, "USERSPACE"))
@@ -85,6 +87,34 @@ def format_expectations(rows):
     bytes
     """
     return _format(rows, _line)
+
+
+XML_BEGIN = '<?xml version="1.0" encoding="utf-8"?>\n<expect>\n'
+XML_END = "</expect>\n"
+
+
+def xml_expectations(rows, when=""):
+    """Yield a line of ``conntrack -L expect -o xml`` for each; ``when`` is put behind what belongs to neither layer."""
+    for row in rows:
+        family = int(row["l3proto"])
+        broadest = "255.255.255.255" if family == 4 else ":".join(["ffff"] * 8)
+        keys = ("srckey", "dstkey") if row["l4proto"] == GRE else ("sport", "dport")
+        word = PROTOCOL_NAMES.get(int(row["l4proto"]), "unknown")
+        layer3 = {"expected": (_address(row, "src"), _address(row, "dst")),
+                  "mask": (_address(row, "mask_src"), broadest),
+                  "master": (_address(row, "master_src"), _address(row, "master_dst"))}
+        layer4 = {"expected": (row["sport"], row["dport"]), "mask": (row["mask_sport"], 0xFFFF),
+                  "master": (row["master_sport"], row["master_dport"])}
+        yield (f'<flow><layer3 protonum="{FAMILY_NUMBERS[family]}" protoname="{FAMILY_NAMES[family]}">'
+               f'{_xml_parts(layer3, ("src", "dst"))}</layer3>'
+               f'<layer4 protonum="{row["l4proto"]}" protoname="{word}">{_xml_parts(layer4, keys)}</layer4>'
+               f"<meta><helper-name>{HELPERS[row['helper']]}</helper-name><timeout>{row['timeout']}</timeout>"
+               f"<class>{row['kind']}</class>{when}</meta></flow>\n")
+
+
+def _xml_parts(parts, names):
+    return "".join(f"<{part}>{''.join(f'<{name}>{value}</{name}>' for name, value in zip(names, pair, strict=True))}"
+                   f"</{part}>" for part, pair in parts.items())
 
 
 def format_expect_events(rows, timestamps=True):

@@ -12,6 +12,7 @@ GRE = socket.IPPROTO_GRE
 TCP, SCTP = socket.IPPROTO_TCP, socket.IPPROTO_SCTP
 DIRECTIONS = ("orig", "reply")
 SEEN_REPLY, ASSURED = 1 << 1, 1 << 2
+SRC_NAT_DONE, DST_NAT_DONE = 1 << 7, 1 << 8
 
 
 def protocol_of(row):

@@ -95,7 +95,7 @@ cdef char* put_ids(char* out, const conn_row_t* row, bint reply) noexcept nogil:
             type = inverse - 1 if inverse else type
         out = put_pair(out, b"type=", 5, type)
         out = put_pair(out, b"code=", 5, row.icmp_code)
-        return put_pair(out, b"id=", 3, row.icmp_id)
+        return put_pair(out, b"id=", 3, row.reply_icmp_id if reply else row.icmp_id)
     return out
 
 

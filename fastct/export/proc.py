@@ -40,7 +40,7 @@ def _ids(row, side):
     if protocol in ICMP:
         kind = int(row["icmp_type"])
         kind = kind if side == "orig" else REQUEST_OF_REPLY.get(kind, kind)
-        return f"type={kind} code={row['icmp_code']} id={row['icmp_id']} "
+        return f"type={kind} code={row['icmp_code']} id={row['icmp_id' if side == 'orig' else 'reply_icmp_id']} "
     if protocol == GRE:
         return f"srckey={int(row[f'{side}_sport']):#x} dstkey={int(row[f'{side}_dport']):#x} "
     if _name(row) == "unknown":

@@ -1,5 +1,5 @@
 """Connections as conntrack -o save prints them: options that make them again."""
-from fastct.export.fields import GRE, ICMP, SCTP, address_of, protocol_of, state_of
+from fastct.export.fields import DST_NAT_DONE, GRE, ICMP, SCTP, SRC_NAT_DONE, address_of, protocol_of, state_of
 
 # What a user may have set, in the order in which conntrack names it.
 STATUS_WORDS = (("SEEN_REPLY", 1 << 1), ("ASSURED", 1 << 2), ("FIXED_TIMEOUT", 1 << 10), ("EXPECTED", 1))
@@ -38,7 +38,9 @@ def save_lines(rows, command="-A", tags=None):
     for row in rows:
         src, dst = address_of(row, "orig_src"), address_of(row, "orig_dst")
         back, forth = address_of(row, "reply_src"), address_of(row, "reply_dst")
+        dnat = back != dst and row["status"] & DST_NAT_DONE
+        snat = forth != src and row["status"] & SRC_NAT_DONE
         zone = f" {ZONE_OPTIONS[row['zone_dir']]} {row['zone']}" if row["zone"] else ""
         yield (f"{command} -t {row['timeout']} -u {_status(row)}{zone} "
-               f"-s {src} -d {dst} {'-r' if back == dst else '-g'} {back} {'-q' if forth == src else '-n'} {forth} "
+               f"-s {src} -d {dst} {'-g' if dnat else '-r'} {back} {'-n' if snat else '-q'} {forth} "
                f"{' '.join(_protocol(row, tags or {}))}\n")

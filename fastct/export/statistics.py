@@ -21,3 +21,9 @@ def statistics_line(stats, cpu=0):
     counted = linux_stats(stats)
     pairs = "".join(f"{name}={counted[counter] if counter else 0} " for name, counter in COUNTERS.items())
     return f"cpu={cpu:<4}\t{pairs}"
+
+
+def expect_statistics_line(stats, cpu=0):
+    """The same of expectations, as ``conntrack -S expect`` prints them."""
+    pairs = "".join(f"{name}={stats[name]} " for name in ("expect_new", "expect_create", "expect_delete"))
+    return f"cpu={cpu:<4}\t{pairs}"

@@ -56,13 +56,15 @@ def _state(row):
     return state_of(row)
 
 
-def _independent(row, in_table, timeout, state, helper):
+def _independent(row, in_table, timeout, state, helper, labels=()):
     """What belongs to neither direction. ``in_table``: as a listing has it, not an event."""
     parts = [_element("state", state)] if state else []
     if timeout:
         parts.append(_element("timeout", row["timeout"]))
     if in_table or row["mark"]:
         parts.append(_element("mark", row["mark"]))
+    if labels:
+        parts.append(_element("labels", "".join(_element("label", label) for label in labels)))
     if row["zone"] and not row["zone_dir"]:
         parts.append(_element("zone", row["zone"]))
     if in_table:
@@ -72,16 +74,15 @@ def _independent(row, in_table, timeout, state, helper):
         parts.append("<assured/>")
     if not row["status"] & SEEN_REPLY:
         parts.append("<unreplied/>")
-    if helper:
-        parts.append(_element("helper", helper))
-    return f'<meta direction="independent">{"".join(parts)}</meta>'
+    return f'<meta direction="independent">{"".join(parts)}</meta>{_element("helper", helper) if helper else ""}'
 
 
-def xml_flows(rows):
-    """Yield a line for each connection."""
+def xml_flows(rows, labels_of=lambda row: ()):
+    """Yield a line for each connection; ``labels_of`` gives the names of its labels."""
     for row in rows:
         directions = "".join(_direction(row, side, True) for side in DIRECTIONS)
-        yield f"<flow>{directions}{_independent(row, True, True, _state(row), HELPERS[row['helper']])}</flow>\n"
+        rest = _independent(row, True, True, _state(row), HELPERS[row["helper"]], labels_of(row))
+        yield f"<flow>{directions}{rest}</flow>\n"
 
 
 def xml_events(rows):
