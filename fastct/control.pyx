@@ -84,13 +84,13 @@ def handles_of(Engine engine not None, const uint64_t[::1] order not None):
     return made[:n]
 
 
-def zero_counters(Engine engine not None):
-    """Count the packets and bytes of all connections from 0 again."""
+def zero_counters(Engine engine not None, uint8_t l3proto=0):
+    """Count the packets and bytes of all connections, or those of a family (4, 6), from 0 again."""
     cdef uint32_t slot
     cdef conn_t* c
     for slot in range(engine.e.ct.table.slots_used):
         c = &engine.e.ct.table.conns[slot]
-        if conn_is_one(c):
+        if conn_is_one(c) and l3proto in (0, c.key.l3proto):
             memset(c.packets_lo, 0, sizeof(c.packets_lo))
             memset(c.sums, 0, sizeof(c.sums))
 

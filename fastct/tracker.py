@@ -551,9 +551,9 @@ class Tracker:
         """
         return expect(self._engine, ends, l4proto, mask, sport_mask, master)
 
-    def zero_counters(self):
-        """Count the packets and bytes of all connections from 0 again."""
-        zero_counters(self._engine)
+    def zero_counters(self, family=0):
+        """Count the packets and bytes of all connections, or those of a family (4 or 6), from 0 again."""
+        zero_counters(self._engine, family)
 
     def flush_expectations(self):
         """Nothing is expected any more."""

@@ -23,8 +23,8 @@ def _list(request, tracker, say):
         for rows in tracker.connection_blocks():
             printer.write(rows[selected(request, rows)])
     printer.close()
-    if "z" in request.letters:
-        tracker.zero_counters()
+    if "z" in request.letters and request.table == "conntrack":
+        tracker.zero_counters(request.family or 0)      # of what the kernel showed, whatever conntrack left out
     say(f"{printer.shown} flow entries have been shown.")
     return 0
 
@@ -72,15 +72,14 @@ def _insert(request, tracker):
     """Make the connection that a request names; returns why not, as an errno's name."""
     if any(bit >= LABELS for bit in request.label_changes or ()):
         return "ERANGE"
-    named = tuples_of(request)
-    if named is None or None in named:
-        return control.INVALID
-    protocol, orig, reply = named
+    protocol, orig, reply = tuples_of(request)
     both = request.zones.get("w", 0)
     zone, reply_zone = request.zones.get("(", both), request.zones.get(")", both)
-    status = 0
-    if tracker.find_tuple(*_parts(orig, protocol), zone) is None:
-        reply, status = Translation(tracker, protocol, reply_zone).apply(orig, reply, request.nat)
+    if orig is not None and zone == reply_zone and tracker.find_tuple(*_parts(orig, protocol), zone) is not None:
+        return control.EXISTS           # what else is wrong, Linux does not see
+    if None in (orig, reply):
+        return control.INVALID
+    reply, status = Translation(tracker, protocol, reply_zone).apply(orig, reply, request.nat)
     return tracker.insert_tuple(
         orig.packed(protocol), protocol, reply=reply.packed(protocol), zone=zone, reply_zone=reply_zone,
         timeout=request.timeout, status=(request.status or 0) | status,

@@ -52,7 +52,7 @@ def original_of(request, src="s", dst="d"):
 
 
 def tuples_of(request):
-    """Protocol and both tuples of a new connection; None if Linux would not take what conntrack makes of the options.
+    """Protocol and both tuples of a new connection; for one that Linux would not take, None.
 
     A direction that is not named is the inverse of the other. One that has an address, but not its ports, has no
     protocol for Linux.
@@ -65,11 +65,11 @@ def tuples_of(request):
                  fields.get("reply_sport", 0), fields.get("reply_dport", 0))
     if not request.letters & set("sd"):
         if request.reply_protocol and request.protocol in ICMP:
-            return None
+            return request.protocol, None, reply
         return (request.protocol, reply.inverse(request.protocol), reply) if request.reply_protocol else (
             0, Ends(reply.dst, reply.src), reply._replace(sport=0, dport=0))
     if not request.reply_protocol:
-        return None
+        return request.protocol, orig, None
     if request.protocol in ICMP:
         answer = orig.inverse(request.protocol)
         reply = answer and reply._replace(sport=answer.sport, dport=answer.dport)
