@@ -13,6 +13,7 @@ cdef enum:
     TCPOPT_NOP = 1
     TCPOPT_MSS = 2
     MSS_LENGTH = 4
+    ICMPV6_ERRORS = 4        # types of errors that Linux knows, from 1
     PATH_MTU = 1500          # of every interface
 
 
@@ -273,7 +274,7 @@ cdef void map_quoted(const op_t* op, run_t* run) noexcept nogil:
     """The same for the packet that an ICMPv6 error is about, whose other end it is."""
     cdef const packet_t* p = run.p
     cdef uint8_t* address = run.copy + p.l4_off + 8 + (8 if op.a[2] else 24)
-    if run.copy[6] != PROTO_ICMPV6 or p.l4_off + 48 > p.cap_len or run.copy[p.l4_off] & 0x80:
+    if run.copy[6] != PROTO_ICMPV6 or p.l4_off + 48 > p.cap_len or not 1 <= run.copy[p.l4_off] <= ICMPV6_ERRORS:
         return
     if has_prefix(op, address):
         map_prefix(op, address)
