@@ -47,14 +47,12 @@ class Request:
     protocol: int | None = None
     family: int | None = None
     addresses: dict = field(default_factory=dict)   # by letter of "sdrq[]{}"
-    networks: dict = field(default_factory=dict)    # by letter of "sd"
     nat: dict = field(default_factory=dict)         # by letter of "ngj": address and port, or None
     fields: dict = field(default_factory=dict)      # what a protocol's option means, to a number
     given: set = field(default_factory=set)         # the places of a protocol's options that were given
     reply_protocol: bool = False                    # an option said that the reply is of the protocol, too
     mark: tuple | None = None                       # value, mask
     id: int | None = None
-    secmark: int | None = None
     zones: dict = field(default_factory=dict)       # of "w()" to a number
     timeout: int | None = None
     status: int | None = None
@@ -150,8 +148,8 @@ def _set_timeout(request, letter, text):
     request.timeout = values.saturated(text)
 
 
-def _set_number(request, letter, text):
-    setattr(request, {"i": "id", "c": "secmark"}[letter], values.number(text, 0) & 0xFFFFFFFF)
+def _set_id(request, letter, text):
+    request.id = values.number(text, 0) & 0xFFFFFFFF
 
 
 def _set_zone(request, letter, text):
@@ -173,9 +171,9 @@ def _set_labels(request, letter, text):
 
 
 SETTERS = (dict.fromkeys("sdrq{}[]", _set_address) | dict.fromkeys("ngj", _set_nat) | dict.fromkeys("w()", _set_zone)
-           | dict.fromkeys("l<>", _set_labels) | dict.fromkeys("ic", _set_number)
-           | {"u": _set_status, "o": _set_output, "m": _set_mark, "p": _set_protocol, "f": _set_named_family,
-              "t": _set_timeout, "e": _set_events})
+           | dict.fromkeys("l<>", _set_labels)
+           | {"i": _set_id, "u": _set_status, "o": _set_output, "m": _set_mark, "p": _set_protocol,
+              "f": _set_named_family, "t": _set_timeout, "e": _set_events})
 
 
 def _set_protocol_option(request, place, text):
