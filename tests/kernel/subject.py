@@ -3,7 +3,7 @@
 from ipaddress import ip_address
 
 import fastct
-from fastct.cli.conntrack.commands import tags_of
+from fastct.cli.conntrack.printing import tags_of
 from fastct.export.expectations import format_expectations, format_expectations_proc
 from fastct.export.lines import format_connections, format_events
 from fastct.export.statistics import COUNTERS, linux_stats

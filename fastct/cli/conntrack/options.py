@@ -61,7 +61,7 @@ _DIRECTIONS = ("orig", "reply", "reply key")
 KINDS_REQUIRED = {"I": ("state", "role", "tag", "type"), "A": ("state", "role", "tag", "type"), "G": ("type",),
                   "I expect": ("orig", "reply key", "mask", "tuple", "role", "tag"),
                   "D expect": _DIRECTIONS, "G expect": _DIRECTIONS}
-KINDS_ALLOWED = dict.fromkeys("LDEUGIA", (*_DIRECTIONS, "state", "type", "id"))
+KINDS_ALLOWED: dict[str, tuple[str, ...]] = dict.fromkeys("LDEUGIA", (*_DIRECTIONS, "state", "type", "id"))
 KINDS_ALLOWED["U"] += ("tag",)
 KINDS_ALLOWED["G"] += ("tag",)
 EITHER_DIRECTION = "GIA"

@@ -68,8 +68,8 @@ def translation(text):
             raise Failure("No IPv6 address specified")
         if not closed:
             raise Failure("No closing ']' around IPv6 address")
-        plain, colon, port = inner, *rest.partition(":")[1:]
-        plain = plain if colon else text
+        _, colon, port = rest.partition(":")
+        plain = inner if colon else text
     else:
         plain, colon, port = text.partition(":") if text.count(":") == 1 else (text, "", "")
     if not colon:
