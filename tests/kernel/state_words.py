@@ -1,6 +1,7 @@
 """Words of the matches on connections and with state that have to do with the packets of ``generator``.
 
-What takes time into account runs out too slowly, or too far from the packets' times, for ticks to matter.
+What takes time into account runs out too slowly, or too far from the packets' times, for ticks to matter. (No rate in
+bytes is as slow as that.)
 """
 STATES = ("NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED", "SNAT", "DNAT")
 STATUSES = ("NONE", "EXPECTED", "SEEN_REPLY", "ASSURED", "CONFIRMED")
@@ -12,7 +13,7 @@ RECENT_MASKS = {4: ("255.255.255.255", "255.255.255.240", "255.255.0.0"),
 MARKS = ("1", "2", "0", "0/1", "1/1", "2/2", "3/3", "0xf0/0xf0", "0x10/0x30", "7/0")
 # What is counted of a connection, and how many of it are many.
 MOST = {"packets": 8, "bytes": 1500, "avgpkt": 150}
-SLOW, SLOW_BYTES = ("1/hour", "1/min"), ("16b/s", "20b/s")
+SLOW = ("1/hour", "1/min")
 
 
 def _some(w, names):
@@ -55,14 +56,12 @@ def _cluster(w):
 def _hashlimit(w):
     rng = w.rng
     modes = rng.sample(("srcip", "srcport", "dstip", "dstport"), rng.randrange(4))
-    # Who counts bytes does not share with who counts packets.
-    kind, rate, burst = rng.choice((("h", SLOW, rng.randrange(1, 9)),
-                                    ("b", SLOW_BYTES, f"{rng.choice((100, 500, 2000))}b")))
-    return [f"--hashlimit-{rng.choice(('upto', 'above'))}", rng.choice(rate), "--hashlimit-burst", str(burst),
+    return [f"--hashlimit-{rng.choice(('upto', 'above'))}", rng.choice(SLOW), "--hashlimit-burst",
+            str(rng.randrange(1, 9)),
             *(["--hashlimit-mode", ",".join(modes)] if modes else []),
             "--hashlimit-srcmask", *w.pick(*MASKS[w.family]), "--hashlimit-dstmask", *w.pick(*MASKS[w.family]),
             *w.pick((), ("--hashlimit-htable-size", "16", "--hashlimit-htable-max", "20")),
-            "--hashlimit-htable-expire", "90000", "--hashlimit-name", w.name(kind)]
+            "--hashlimit-htable-expire", "90000", "--hashlimit-name", w.name("h")]
 
 
 def _recent(w):

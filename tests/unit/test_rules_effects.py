@@ -244,6 +244,13 @@ def test_answers_to_the_host_itself_come_back_by_lo():
                         "filter/INPUT/1") == [1, 1, 1, 1, 0]
 
 
+def test_a_copy_is_to_whom_it_was_whatever_its_way():
+    host = Host(4, ("mangle", "INPUT -j TEE --gateway 10.2.0.77"),
+                ("mangle", "OUTPUT -m addrtype --dst-type LOCAL"))
+    host.send(p.udp("10.1.0.5", "10.1.0.1", 5, 53))
+    assert host.counted("mangle/OUTPUT/1") == [1]
+
+
 def test_a_copy_says_its_interface_twice():
     host = Host(4, ("mangle", "PREROUTING -j TEE --gateway 10.2.0.77"), ("mangle", "POSTROUTING -j X"),
                 ("mangle", "X -i f1"), ("mangle", "X -i f0"))

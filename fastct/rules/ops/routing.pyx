@@ -10,6 +10,7 @@ from fastct.rules.route cimport (
     ROUTE_UNICAST,
     address_t,
     packet_address,
+    route_find,
     route_t,
 )
 
@@ -78,6 +79,8 @@ cdef bint type_test(const op_t* op, run_t* run, bint destination) noexcept nogil
     cdef uint16_t interface = run.in_if if op.a[1] == LIMITED_IN else run.out_if
     cdef address_t address
     packet_address(run.p, destination, &address)
+    if destination and run.via != NULL:      # a copy is sent elsewhere
+        route = route_find(run.routes, run.p.ip_version, &address)
     if run.p.ip_version == 6:
         return is_type_ip6(route, &address, op.a[0], op.a[1] != LIMITED_NOT, interface)
     return op.a[0] >> type_ip4(route, address.lo, op.a[1] != LIMITED_NOT, interface) & 1
