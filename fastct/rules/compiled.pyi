@@ -13,6 +13,7 @@ class OpKind:
     lives: int
     keeps: int
     drops: bool
+    connmark: bool
     @property
     def works(self) -> bool: ...
 
