@@ -197,6 +197,8 @@ def differences(captures, old, new, **settings):
         settings["seed"] = SEED     # what Linux leaves to chance is no difference
     comparison = _Comparison(old, new, settings)
     for frames in captures:
+        for side in comparison.sides:
+            side.tracker.name_interfaces(captures.interfaces)
         comparison.process(frames)
     comparison.finish()
     stats = comparison.plain.stats

@@ -248,6 +248,11 @@ cdef inline void present(engine_t* e, run_t* run, packet_t* p, const frame_t* fr
     run.traced = run.assigned = run.datagram = run.n_sent = 0
 
 
+cdef inline uint16_t came_by(const engine_t* e, const frame_t* frame) noexcept nogil:
+    """Number of the interface that the capture names, 0: none."""
+    return e.from_if[frame.iface] if frame.iface < e.n_from_if else 0
+
+
 cdef inline void walk_ruled(engine_t* e, packet_t* p, const frame_t* frame, ct_result_t* r) noexcept nogil:
     """The rest of the walk, through the tables: along a path that is remembered, mostly."""
     cdef program_t* program = e.rules[p.ip_version]
@@ -257,7 +262,7 @@ cdef inline void walk_ruled(engine_t* e, packet_t* p, const frame_t* frame, ct_r
         e.ct.template = e.template       # the raw table was this family's
         return
     ct_in(&e.ct, p, r)
-    path = memory_path(program, &e.ct, p, r, e.template.mark, 0)
+    path = memory_path(program, &e.ct, p, r, e.template.mark, came_by(e, frame))
     if cython.unlikely(path == NULL or not path.plain):
         e.output.used = 0
         present(e, &e.run, p, frame, r)
@@ -295,7 +300,7 @@ cdef void walk_tables(engine_t* e, packet_t* p, const frame_t* frame, ct_result_
         return
     track(e, p, r)
     if p.kind == PACKET_TRACK and not run.traced:
-        path = memory_path(program, &e.ct, p, r, run.mark, 0)
+        path = memory_path(program, &e.ct, p, r, run.mark, came_by(e, frame))
     filter_tracked(e, p, r, path)
 
 
@@ -303,7 +308,7 @@ cdef bint raw_table(engine_t* e, run_t* run) noexcept nogil:
     """The raw table, and what its CT target gave the packet; False if that is the end of it."""
     cdef packet_t* p = run.p
     run.template = e.template
-    rules_raw(run, 0)
+    rules_raw(run, came_by(e, run.frame))
     if run.verdict != RULE_ACCEPT:
         return False
     if run.template.zone != p.key.zone and p.kind >= PACKET_TRACK:
@@ -323,11 +328,11 @@ cdef void filter_tracked(engine_t* e, packet_t* p, ct_result_t* r, path_t* path)
         run.verdict = RULE_ACCEPT        # by conntrack, before the tables
         run.decided = NOWHERE
     elif path == NULL:
-        rules_walk(run, 0)
+        rules_walk(run, came_by(e, run.frame))
     else:
         path.packets += 1
         path.bytes += p.len
-        rules_replay(run, path, 0)
+        rules_replay(run, path, came_by(e, run.frame))
     if cython.unlikely(run.n_sent):
         send_all(e, r)
     if r.dropped:

@@ -40,6 +40,7 @@ def explain(paths, numbers, **settings):
     tracker, found = Tracker(**settings), []
     with capture.open(paths) as source:
         for frames in blocks(source):
+            tracker.name_interfaces(source.interfaces)
             begin = 0
             while wanted and wanted[-1] < frames.first + len(frames):
                 at = wanted.pop() - frames.first

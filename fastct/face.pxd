@@ -14,6 +14,7 @@ cdef class Engine:
     cdef Program _ipv4       # tables in use
     cdef Program _ipv6
     cdef Routes _routes
+    cdef tuple _named
     cdef int _attach(self, int family, Program program, Program before) except -1
     cdef void _run_with(self, run_t* run, Routes routes)
     cdef uint8_t _policy(self, dict timeouts) except? 255

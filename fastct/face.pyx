@@ -157,6 +157,7 @@ cdef class Engine:
         if self.e != NULL:
             output_free(&self.e.output)
             lines_free(&self.e.output)
+            free(self.e.from_if)
             defrag_free(&self.e.defrag)
             ct_free(&self.e.ct)
             free(self.e)
@@ -215,6 +216,22 @@ cdef class Engine:
         self.e.ruled = ipv4 is not None or ipv6 is not None
         self._run_with(&self.e.run, routes)
         self._run_with(&self.e.sending, routes)
+        self.name_interfaces(self._named or ())
+
+    def name_interfaces(self, tuple names not None):
+        """What the interfaces are called that frames say they are from, by their numbers; "": not known.
+
+        A rule's ``-i`` is about that, where a frame has one, rather than about the route of the packet's source.
+        """
+        cdef uint16_t* numbers = <uint16_t*>calloc(len(names) or 1, sizeof(uint16_t))
+        cdef Py_ssize_t i
+        if numbers == NULL:
+            raise MemoryError
+        for i, name in enumerate(names):
+            numbers[i] = self._routes.number(name) if self._routes is not None else 0
+        free(self.e.from_if)
+        self.e.from_if, self.e.n_from_if = numbers, <uint32_t>len(names)
+        self._named = names
 
     cdef void _run_with(self, run_t* run, Routes routes):
         run.ct, run.routes, run.output = &self.e.ct, &routes.r, &self.e.output

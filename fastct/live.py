@@ -23,6 +23,7 @@ class Live:
 
     Attributes
     ----------
+    interfaces : list of str
     begin : callable
         Called with the tracker that gets the frames, before the first.
     counts : dict
@@ -33,6 +34,7 @@ class Live:
 
     def __init__(self, names, options, *, duration=None, most=None):
         self.rings, self.packets = Rings(names, options), 0
+        self.interfaces = self.rings.interfaces
         self._most, self._idle_ns, self._chores = most, None, []
         self._stop_at = None if duration is None else time.monotonic() + duration
         self.begin, self.counts = lambda tracker: None, {}

@@ -220,6 +220,7 @@ def _feed(source, tracker, packets, leaving, until):
     """Run the blocks of a source through the tracker; yields after each."""
     for frames in blocks(source):
         part = until.cut(frames)
+        tracker.name_interfaces(source.interfaces)
         rows = tracker.process(part, rows=packets is not None or leaving is not None)
         if packets is not None and len(rows):
             packets(rows)

@@ -178,7 +178,7 @@ class Tracker:
                       "on_full": on_full,
                       "local": [str(each) for each in (*local, *(address for _, address in interfaces))]}
         self._engine = Engine(secret_from(seed), self._sysctls, checksum=checksum, **self._keep, **self._made)
-        self._template = None
+        self._template, self._n_named = None, 0
         self._engine.keep_leaving = keep_leaving
         self.gc = GarbageCollector(self._engine)
         self._places = {"local": [str(each) for each in local], "interfaces": list(interfaces), "routes": list(routes),
@@ -268,7 +268,7 @@ class Tracker:
         self.gc._engine, engine.keep_leaving = engine, leaving
         if self._firewall is not None:
             self._firewall.attach(engine)
-        self._template = None
+        self._template, self._n_named = None, 0
 
     def __len__(self):
         return self._engine.count
@@ -319,6 +319,15 @@ class Tracker:
         if template != self._template:
             self._engine.template(**(template or Template()).settled())
             self._template = template
+
+    def name_interfaces(self, names):
+        """What the interfaces are called that the next blocks' frames are from: ``Capture.interfaces``.
+
+        A rule's ``-i`` is about that, where it is known, rather than about the route of the packet's source.
+        """
+        if len(names) != self._n_named:
+            self._engine.name_interfaces(tuple(names))
+            self._n_named = len(names)
 
     def explain(self, frames, template=None):
         """As ``process``, with an account of every packet: which rules it met, what they asked and what it had, what

@@ -78,8 +78,6 @@ def run(args, main, watch=None, at_end=None, live=None, **files):
     with ExitStack() as stack:
         source = stack.enter_context(live or capture.open(args.captures))
         tracker = _tracker_for(args, {main, *(kind for kind, path in files.items() if path is not None)})
-        for note in tracker.notes:
-            say(f"note: {note}")
         sinks = outputs(stack, args, main, files, tracker.deciders)
         if live:
             live.begin(tracker)
@@ -109,6 +107,8 @@ def run(args, main, watch=None, at_end=None, live=None, **files):
                 tracker.save(args.save)
         finally:
             progress.clear()
+        for note in tracker.notes:      # now that it is known what interfaces the captures name
+            say(f"note: {note}")
     if at_end is not None:          # the files are complete by now, whoever reads standard output
         at_end(tracker)
     return report(args, summary, tally)

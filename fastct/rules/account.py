@@ -109,7 +109,10 @@ def _words_of_use(use, options):
     if name is None:
         return " ".join(["-m", use.extension.name, *use.extension.save(use)])
     only = Use(use.extension, {name: use.get(name)}, use.inverted & {name})
-    return " ".join(use.extension.save(only))
+    words = list(use.extension.save(only))
+    if None in words:               # something that it is never written without
+        words = [*use.extension.save(use)]
+    return " ".join(words)
 
 
 def failed_test(ruleset, rule, estate, number, met):

@@ -8,5 +8,6 @@ NAME_MAX: int
 @disjoint_base
 class Routes:
     interfaces: tuple[str, ...]
+    def number(self, name: str) -> int: ...
     def __new__(cls, local: Sequence[str] = (), interfaces: Sequence[tuple[str, str]] = (),
                  routes: Sequence[tuple[str, str]] = ()) -> Self: ...

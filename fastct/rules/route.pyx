@@ -2,8 +2,8 @@
 from ipaddress import ip_interface, ip_network
 
 from libc.stdint cimport uint8_t
-from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy
+from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memcpy, memset
 
 from fastct.wire.bytes cimport load_be32, load_u64, swap64
 
@@ -111,6 +111,24 @@ cdef class Routes:
             name = text.encode()
             memcpy(self.r.names[i], <const char*>name, len(name))
         self.r.n_names, self.r.lo = len(self.interfaces), len(self.interfaces) - 1
+
+    def number(self, str name):
+        """The number of an interface, which is a new one if it is not known; 0 for none, and for names Linux has not."""
+        cdef char (*names)[INTERFACE_NAME]
+        cdef bytes text = name.encode(errors="replace")
+        if name in self.interfaces:
+            return self.interfaces.index(name)
+        if len(text) > NAME_MAX or len(self.interfaces) > 0xFFFF:
+            return 0
+        names = <char (*)[INTERFACE_NAME]>realloc(self.r.names, (len(self.interfaces) + 1) * INTERFACE_NAME)
+        if names == NULL:
+            raise MemoryError
+        self.r.names = names
+        memset(names[self.r.n_names], 0, INTERFACE_NAME)
+        memcpy(names[self.r.n_names], <const char*>text, len(text))
+        self.r.n_names += 1
+        self.interfaces = (*self.interfaces, name)
+        return self.r.n_names - 1
 
     def __dealloc__(self):
         free(self.r.rows)

@@ -16,7 +16,6 @@ from fastct.export.explained import dot_lines, text_lines
 from fastct.records import CTDIRS, CTSTATES, STATES, VERDICTS
 from fastct.rules import Ruleset
 from fastct.rules.compile import CONDITIONS
-from fastct.rules.extension import MATCHES, TARGETS, Extension
 from fastct.rules.met import PORT_FIELDS, TESTS
 from fastct.wire.reason import REASONS
 from tests.kernel.gateway import OWN, Gateway
@@ -69,17 +68,6 @@ COMMIT
     "long": "*filter\n" + "".join(f"-A FORWARD -p tcp -m tcp --dport {port} -j DROP\n" for port in range(22, 200, 2))
             + "COMMIT\n",
 }
-
-
-class EveryExtension(RandomRulesets):
-    """Rulesets of all that compiles."""
-
-    def __init__(self, rng, family):
-        super().__init__(rng, family)
-        self.matches, self.targets = (
-            [each for (name, of), each in sorted(registry.items())
-             if of == family and type(each).compile is not Extension.compile and name != "set"]
-            for registry in (MATCHES, TARGETS))
 
 
 def columns(row, tracker):
@@ -169,7 +157,8 @@ def frames_of(rng, count):
 def test_random_rules(seed):
     def rules():
         rng = random.Random(seed)
-        return {name: EveryExtension(rng, family).ruleset(40) for name, family in (("rules", 4), ("rules6", 6))}
+        return {name: Ruleset.parse(RandomRulesets(rng, family).text(40), family)
+                for name, family in (("rules", 4), ("rules6", 6))}
 
     found, _ = compared(frames_of(random.Random(seed), 60), rules, **PLACES)
     assert sum(len(tried_in(each)) for each in found) > 100

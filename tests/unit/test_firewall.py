@@ -9,6 +9,7 @@ import pytest
 import fastct
 from fastct.records import CTDIRS, CTSTATES, VERDICTS
 from fastct.rules import Ruleset
+from tests import captures_build as build
 from tests import packets as p
 
 ROOT = Path(__file__).parents[2]
@@ -145,6 +146,21 @@ def test_long_chains_are_as_short_ones():
     assert np.array_equal(*(tracked(tracker, *packets)["verdict"] for tracker in (indexed, parted)))
     in_parts = [count for i in range(len(parts)) for count in counted(parted, f"P{i}")[0]]
     assert counted(indexed)[0] == in_parts and sum(in_parts) > 50
+
+
+def test_a_capture_names_the_interfaces(tmp_path):
+    """``-i`` is the interface that pcapng names; where it names none, the one behind which the source is."""
+    path, ends = tmp_path / "named.pcapng", [(f"10.0.0.{n}", "10.9.0.1", 1000, 53) for n in (1, 2, 3, 1)]
+    interfaces = b"".join(build.interface(RAW, tsresol=9, **({"name": name} if name else {}))
+                          for name in (b"wan0", b"wan1", b""))
+    path.write_bytes(build.section() + interfaces + b"".join(
+        build.enhanced(START + n, p.udp(*end), number) for n, (end, number) in enumerate(zip(ends, (0, 1, 2, 1), strict=True))))
+    places = {"interfaces": [("lan", "10.0.0.254/24")],
+              "rules": forward(["-i wan0 -j ACCEPT", "-i wan+ -j DROP", "-i lan -j ACCEPT"])}
+    tracked = fastct.track(path, packets=True, **places)
+    assert [tracked.packets.deciders[number] for number in tracked.packets["decided"]] == [
+        "filter/FORWARD/1", "filter/FORWARD/2", "filter/FORWARD/3", "filter/FORWARD/2"]
+    assert fastct.explain(path, 2, **places)[0].decided == "filter/FORWARD/2"
 
 
 def command(*args):
