@@ -43,7 +43,7 @@ cdef struct engine_t:
     program_t* rules[8]                   # by IP version, 4 or 6; NULL: none
     uint32_t memo_base[8]                 # by IP version: no connection has a memo from here on, once there were rules
     uint8_t ruled                         # there are some
-    uint16_t* from_if                     # by the interface that a frame says it is from: its number among those of the routes
+    uint16_t* from_if                     # by the interface that a frame is from: its number among those of the routes
     uint32_t n_from_if                    # how many are known
     path_t* taken                         # the path that the latest packet took; NULL: ``run`` says what became of it
     run_t run

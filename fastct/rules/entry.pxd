@@ -1,8 +1,9 @@
 """What the conntrack entry of a packet says, for rules: its tuples and its class."""
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
-from fastct.conntrack.conn cimport CONN_FLIP, IPS_CONFIRMED, conn_t
+from fastct.conntrack.conn cimport CONN_FLIP, IPS_CONFIRMED, IPS_SEEN_REPLY, conn_t
 from fastct.conntrack.core cimport (
+    CT_STATE_ESTABLISHED,
     CT_STATE_INVALID,
     CT_STATE_NEW,
     CT_STATE_NONE,
@@ -29,8 +30,12 @@ cdef inline uint8_t entry_class(const run_t* run) noexcept nogil:
 
 
 cdef inline uint32_t entry_status(const run_t* run) noexcept nogil:
-    """The status bits; a connection is not confirmed before its first packet has passed. => There is an entry."""
-    return run.r.conn.status & ~<uint32_t>IPS_CONFIRMED if run.r.fresh else run.r.conn.status
+    """The status bits; a connection is not confirmed before its first packet has passed, and what has just ended it is
+    a reply all the same. => There is an entry."""
+    cdef uint32_t status = run.r.conn.status
+    if run.r.state == CT_STATE_ESTABLISHED and run.r.direction:
+        status |= IPS_SEEN_REPLY
+    return status & ~<uint32_t>IPS_CONFIRMED if run.r.fresh else status
 
 
 cdef inline void slot_address(const ct_t* ct, uint32_t slot, uint8_t family, int direction, bint destination,

@@ -113,7 +113,7 @@ cdef class Routes:
         self.r.n_names, self.r.lo = len(self.interfaces), len(self.interfaces) - 1
 
     def number(self, str name):
-        """The number of an interface, which is a new one if it is not known; 0 for none, and for names Linux has not."""
+        """The number of an interface, a new one if it is not known; 0 for none, and for names that Linux has not."""
         cdef char (*names)[INTERFACE_NAME]
         cdef bytes text = name.encode(errors="replace")
         if name in self.interfaces:

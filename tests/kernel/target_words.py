@@ -29,8 +29,8 @@ def _connmark(w):
 
 def _ct(w):
     """Without zones of one direction: what clashes there Linux drops behind all tables, fastct in front of them."""
-    return w.rng.choice((["--notrack"], ["--zone", *w.pick(1, 7)], ["--zone", "mark"], ["--ctevents", "new,destroy"],
-                         ["--helper", "ftp"]))
+    return w.rng.choice((["--notrack"], ["--zone", *w.pick(1, 7)], ["--zone", "mark"],
+                         ["--ctevents", "new,destroy"], ["--helper", "ftp"]))
 
 
 def _hmark(w):

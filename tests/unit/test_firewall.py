@@ -154,7 +154,7 @@ def test_a_capture_names_the_interfaces(tmp_path):
     interfaces = b"".join(build.interface(RAW, tsresol=9, **({"name": name} if name else {}))
                           for name in (b"wan0", b"wan1", b""))
     path.write_bytes(build.section() + interfaces + b"".join(
-        build.enhanced(START + n, p.udp(*end), number) for n, (end, number) in enumerate(zip(ends, (0, 1, 2, 1), strict=True))))
+        build.enhanced(START, p.udp(*end), number) for end, number in zip(ends, (0, 1, 2, 1), strict=True)))
     places = {"interfaces": [("lan", "10.0.0.254/24")],
               "rules": forward(["-i wan0 -j ACCEPT", "-i wan+ -j DROP", "-i lan -j ACCEPT"])}
     tracked = fastct.track(path, packets=True, **places)

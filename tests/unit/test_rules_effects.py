@@ -331,6 +331,19 @@ def test_the_first_ct_target_counts():
     assert host.tracker.connections()["zone"].tolist() == [3]
 
 
+def test_a_template_has_a_mark():
+    host = Host(4, ("raw", "PREROUTING -m connmark --mark 0"), ("raw", "PREROUTING -j CT --zone 3"),
+                ("raw", "PREROUTING -m connmark --mark 0"), ("raw", "PREROUTING -m connmark --mark 1"))
+    host.send(p.udp(*ENDS[4], 5, 53))
+    assert host.counted(*(f"raw/PREROUTING/{number}" for number in (1, 3, 4))) == [0, 1, 0]
+
+
+def test_a_refusal_is_a_reply():
+    host = Host(4, ("filter", "FORWARD -m conntrack --ctstatus SEEN_REPLY"))
+    host.send(syn(4), p.tcp(*ENDS[4][::-1], 80, 1000, 0, 101, p.RST | p.ACK))
+    assert host.counted("filter/FORWARD/1") == [1]
+
+
 def test_notes():
     host = Host(4, *(("mangle", f"PREROUTING -p {protocol} -j TPROXY --on-port 1") for protocol in ("tcp", "udp")))
     assert len(host.program.notes) == 1

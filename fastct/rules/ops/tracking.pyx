@@ -16,7 +16,7 @@ cdef bint mark_test(const op_t* op, run_t* run) noexcept nogil:
 
 cdef bint connmark_test(const op_t* op, run_t* run) noexcept nogil:
     """a: value, mask"""
-    if run.r.conn == NULL:
+    if run.r.conn == NULL and run.r.state != CT_STATE_NEW:       # which a template makes it, whose mark is 0
         return op.invert                 # no match either way
     return (connmark(run.ct, run.r.conn) & op.a[1]) == op.a[0]
 
