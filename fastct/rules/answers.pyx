@@ -140,9 +140,10 @@ cdef void put_address(uint8_t* at, uint8_t family, const address_t* address) noe
 
 
 cdef void own_address(run_t* run, address_t* address) noexcept nogil:
-    """The address with which the host speaks to the packet's sender: the packet's destination if that is the host's;
-    else that of the interface behind which the sender is, and there of the network that is the nearest to the sender's;
-    the packet's destination if none is known. Of equals Linux takes the oldest of IPv4, the newest of IPv6."""
+    """The address with which the host speaks to the packet's sender: the packet's destination if it is the host's; the
+    sender's if it is the host itself; else that of the interface behind which the sender is, and there of the network
+    nearest to the sender's; the packet's destination if none is known. Of equals Linux takes the oldest of IPv4, the
+    newest of IPv6."""
     cdef const routes_t* r = run.routes
     cdef const route_t* row
     cdef const route_t* found = NULL
@@ -152,6 +153,9 @@ cdef void own_address(run_t* run, address_t* address) noexcept nogil:
     if run.destination.type == ROUTE_LOCAL:
         return
     packet_address(run.p, False, &sender)
+    if run.source.type == ROUTE_LOCAL:
+        address[0] = sender
+        return
     for i in range(r.n):
         row = &r.rows[i]
         if row.type != ROUTE_LOCAL or row.family != run.p.ip_version or is_loopback(row):

@@ -237,7 +237,8 @@ def test_what_is_queued_for_nobody_has_not_been_through_the_nat_table():
 
 def test_answers_to_the_host_itself_come_back_by_lo():
     host = Host(4, ("filter", "OUTPUT -p udp -j REJECT"), ("filter", "OUTPUT -o lo"), ("filter", "INPUT -i lo"),
-                ("raw", "PREROUTING -i lo -m state --state RELATED"), ("mangle", "INPUT -p icmp -j DROP"))
+                ("raw", "PREROUTING -i lo -s 10.1.0.1 -d 10.1.0.1 -m state --state RELATED"),
+                ("mangle", "INPUT -p icmp -j DROP"))
     frames, _ = host.send(p.udp("10.1.0.1", "10.2.0.9", 5, 53))
     assert frames == []
     assert host.counted("filter/OUTPUT/1", "filter/OUTPUT/2", "raw/PREROUTING/1", "mangle/INPUT/1",
