@@ -82,7 +82,7 @@ def test_rows_that_must_wait_are_not_sorted_at_every_block(monkeypatch):
 
 class Blocks:
     """Blocks of frames as a capture."""
-    damage = ()
+    damage = interfaces = ()
 
     def __init__(self, blocks):
         self._blocks = iter(blocks)
