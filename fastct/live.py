@@ -5,7 +5,7 @@ from fastct.capture.frames import frames_from_bytes
 from fastct.capture.ring import Rings
 
 TICK_MS = 100               # the longest wait for frames: how soon it notices what it is told
-REST_MS = 50                # after it is told to stop: how long it waits for what is in a block already
+REST_MS = 100               # after it is told to stop: how long it waits for a block that is not full
 
 
 class Live:
@@ -37,6 +37,7 @@ class Live:
         self.interfaces = self.rings.interfaces
         self._most, self._idle_ns, self._chores = most, None, []
         self._stop_at = None if duration is None else time.monotonic() + duration
+        self._stopped_ns = None
         self.begin, self.counts = lambda tracker: None, {}
 
     def soon(self, chore):
@@ -45,7 +46,7 @@ class Live:
 
     def stop(self):
         """End soon; what has come in until now is still handed out."""
-        self._stop_at = min(time.monotonic(), self._stop_at or float("inf"))
+        self._stopped_ns = self._stopped_ns or time.time_ns()
 
     def idle_ns(self):
         """The time (ns since the epoch) if nothing has come, else None."""
@@ -58,10 +59,12 @@ class Live:
         while self._chores:
             self._chores.pop(0)()
         left_ms = TICK_MS if self._stop_at is None else (self._stop_at - time.monotonic()) * 1000
-        if self.packets == self._most or left_ms < -REST_MS:
+        if left_ms <= 0:
+            self.stop()
+        if self.packets == self._most:
             raise StopIteration
-        frames = self.rings.next(max(0, min(TICK_MS, int(left_ms) + REST_MS)))
-        if frames is None and left_ms <= 0:
+        frames = self.rings.next(REST_MS if self._stopped_ns else min(TICK_MS, int(left_ms) + 1))
+        if self._stopped_ns and (frames is None or frames[0][0] > self._stopped_ns):
             raise StopIteration
         self._idle_ns = time.time_ns() if frames is None else None
         if frames is None:

@@ -93,7 +93,7 @@ STATE_WORDS = {
     "connlabel": lambda w: [*w.option("label", 1, 2, 3), *w.flag("set", 0.3)],
     "helper": lambda w: w.option("helper", "ftp", "ftp-21", "irc"),
     "cluster": _cluster,
-    "limit": lambda w: ["--limit", *w.pick(*SLOW), "--limit-burst", str(w.rng.randrange(1, 60))],
+    "limit": lambda w: ["--limit", *w.pick(*SLOW), "--limit-burst", str(w.rng.randrange(1, 36))],
     "hashlimit": _hashlimit,
     "recent": _recent,
     "statistic": _statistic,

@@ -17,12 +17,14 @@ from tests.waiting import until
 pytestmark = [pytest.mark.kernel, pytest.mark.skipif(bool(unavailable()), reason=unavailable() or "available")]
 
 NEEDED = ("iptables-legacy", "ss", "ethtool", "tcpdump")
+ALL_PROTOCOLS = "0003"
 SETTLE_S = 0.3      # the kernel hands over a block that is not full
 
 
 def listening(host):
-    """Whether a packet socket is bound in a namespace."""
-    return len(host.run("cat", "/proc/net/packet").stdout.splitlines()) > 1
+    """Whether a packet socket of a namespace hears all protocols: it does from the moment on that it is bound."""
+    sockets = map(str.split, host.run("cat", "/proc/net/packet").stdout.splitlines()[1:])
+    return any(protocol == ALL_PROTOCOLS for _, _, _, protocol, *_ in sockets)
 
 
 @pytest.mark.parametrize("name", DIALOGUES)
