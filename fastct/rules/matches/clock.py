@@ -52,12 +52,12 @@ class Daytime(Kind):
     def read(self, words, context):
         rest, fields = words[0], []
         for high, ends in ((23, ":"), (59, ":\0"), (59, "\0")):
-            found = re.match(r"\d+", rest)
-            end = (rest[found.end():] + "\0")[0] if found else ""
-            if not found or int(found[0]) > high or end not in ends:
+            found = re.match(r"\d*", rest)          # none are 0
+            end = (rest[found.end():] + "\0")[0]
+            if int(found[0] or 0) > high or end not in ends:
                 raise Failure(f'invalid time "{rest}" specified, should be hh:mm[:ss] format and within the boundaries',
                               word=words[0])
-            fields.append(int(found[0]))
+            fields.append(int(found[0] or 0))
             rest = rest[found.end() + 1:]
             if end == "\0":
                 break

@@ -9,6 +9,7 @@ from fastct.rules.ops.connlimit import ConnectionCount
 from fastct.rules.words import Failure, Refused
 
 LABEL_MAX = 127
+ULONG_MAX = 2**64 - 1           # what strtoul says of more as well
 LABEL_NAMES = "/etc/xtables/connlabel.conf"
 EVERY_COUNT = (1 << 64) - 1
 
@@ -46,7 +47,7 @@ class Label(Kind):
     def read(self, words, context):
         self.text.read(words, context)
         value, rest = number(words[0])
-        if value is None or rest:
+        if value is None or rest or value >= ULONG_MAX:
             context.warn(f"Warning: cannot open {LABEL_NAMES}: No such file or directory")
             raise Failure(f"label '{words[0]}' not found or invalid value", word=words[0])
         return value & 0xFFFF

@@ -89,7 +89,7 @@ def bytes_of(cost):
 
 def _byte_text(octets):
     for letter, factor in FACTORS.items():
-        if octets >= factor:
+        if factor <= octets < 1 << 32:
             return f"{octets // factor}{letter}b"
     return f"{octets}b"
 
@@ -147,7 +147,8 @@ class Hashlimit(Match):
         use.values = {
             "above": ("above" in given) != bool(use.inverted), "bytes": octets, "burst": burst,
             "rate": rate // seconds if matching and not octets else rate, "rate-match": matching,
-            "interval": given.get("rate-interval", 1), "mode": given.get("mode", 0), "name": given["name"],
+            "interval": given.get("rate-interval", seconds if matching and not octets else 1),
+            "mode": given.get("mode", 0), "name": given["name"],
             "srcmask": given.get("srcmask", every), "dstmask": given.get("dstmask", every),
             "size": min(given.get("size", 0), SIZE_MAX), "max": min(given.get("max", 0), SIZE_MAX),
             "gcinterval": given.get("gcinterval", GC_MS),

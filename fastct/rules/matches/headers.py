@@ -185,10 +185,10 @@ class HeaderNames(Kind):
     count = 1
 
     def read(self, words, context):
-        bits = 0
-        if not words[0]:
+        bits, texts = 0, [text for text in words[0].split(",") if text]
+        if not texts:
             raise Failure("ip6t_ipv6header: cannot parse header names")
-        for text in filter(None, words[0].split(",")):
+        for text in texts:
             bits |= self._bit(text)
         return bits
 
