@@ -511,9 +511,9 @@ cdef void release(ct_t* ct, uint32_t slot, uint64_t when) noexcept nogil:
     x = &ct.extras.items[c.extra]
     if x.helper:
         helper_ended(ct, slot, when)
+    expects_forget(&ct.expects, x)      # which tells of both its tuples
     if c.flags & CONN_PAIRED:
         pair_end(ct, x)
-    expects_forget(&ct.expects, x)
     master = master_of(ct, x)
     if master != NULL:
         master.children -= 1
