@@ -583,7 +583,7 @@ class Tracker:
 
     def drain_log(self):
         """What rules wrote to the log since the last call (LOG, NFLOG, TRACE), in order: list of
-        ``rules.linetext.Line``. Lines for which there was no room are counted as ``lines_lost``."""
+        ``rules.linetext.Line``. Lines for which there was no room are counted as ``lost_lines``."""
         return self._engine.drain_log()
 
     @property

@@ -2,6 +2,8 @@
 import socket
 import struct
 
+from fastct.errors import ConfigError
+
 RTM_GETADDR, NLM_F_DUMP_REQUEST, NLMSG_DONE = 22, 0x301, 3
 IFA_ADDRESS, IFA_LOCAL = 1, 2
 FAMILIES = (socket.AF_INET, socket.AF_INET6)
@@ -25,8 +27,15 @@ def _attributes(data):
 
 
 def addresses_of(names):
-    """Addresses with the length of their prefix, ``10.1.1.2/24``, of all interfaces in ``names``: list of str."""
-    indexes, found = {socket.if_nametoindex(name) for name in names}, []
+    """Addresses with the length of their prefix, ``10.1.1.2/24``, of all interfaces in ``names``: list of str.
+
+    Raises ConfigError for a name that no interface has.
+    """
+    known = {name: index for index, name in socket.if_nameindex()}
+    unknown = next((name for name in names if name not in known), None)
+    if unknown is not None:
+        raise ConfigError(f"{unknown}: no interface with this name")
+    indexes, found = {known[name] for name in names}, []
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as asked:
         asked.send(struct.pack("=IHHIIB7x", 24, RTM_GETADDR, NLM_F_DUMP_REQUEST, 1, 0, socket.AF_UNSPEC))
         while True:

@@ -5,6 +5,7 @@ import subprocess
 import pytest
 
 from fastct.capture.afpacket import RingOptions
+from fastct.capture.interfaces import addresses_of
 from fastct.capture.ring import Rings
 from fastct.errors import ConfigError
 from tests.kernel.namespace import isolated, unavailable
@@ -131,3 +132,14 @@ def test_what_cannot_be_listened_to(name, options, message):
 def test_options_out_of_range(options):
     with pytest.raises(ConfigError):
         RingOptions(**options)
+
+
+def test_addresses_of_interfaces():
+    def asked():
+        pair()
+        subprocess.run(["ip", "addr", "add", "10.1.2.3/20", "dev", "va"], check=True)
+        return addresses_of(["va"]), addresses_of(["lo"])
+
+    assert isolated(asked) == (["10.1.2.3/20"], ["127.0.0.1/8"])
+    with pytest.raises(ConfigError, match="none0: no interface with this name"):
+        addresses_of(["lo", "none0"])
